@@ -1,0 +1,63 @@
+#pragma once
+
+// Choice of the next token: Sample(logits, params, state) is pure; its noise is keyed by (seed, sequence index, position, token id).
+//
+// Order (vLLM's): logit bias and masked ids -> repetition, frequency, presence penalty -> [greedy: the largest logit] ->
+// temperature -> min-p -> top-k -> top-p -> Gumbel-max over what is left. In detail, x a logit, all in float32:
+// - x += bias; masked ids become -infinity; seen tokens: x = x > 0 ? x / repetition : x * repetition; generated tokens:
+//   x -= frequency * count, then x -= presence.
+// - x /= temperature; d = x - max. min-p keeps d >= Log(min_p). top-k keeps the k largest. top-p keeps a token while the
+//   probability of those before it, in (larger first, lower id first) order, is below top_p; probabilities are Exp(d) over their
+//   sum among what top-k left, added in that order (over all tokens: 16 lanes and the tree of rms_norm.h).
+// - V = max(r, 1/2) / 2^32 rounded to float32, at most 1 - 2^-24, r one word of Philox4x32-10 (philox.h); noise = -Log(-Log1p(-V)); the token
+//   with the largest d + noise is taken. Tokens whose d + 22.9 is below a sum already seen cannot win and get no noise.
+// Ties everywhere: the lower id. Every path gives the same token.
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "kernels/context.h"
+#include "kernels/kernel_error.h"
+#include "kernels/sampling/row_state.h"
+#include "kernels/sampling/sampling_params.h"
+
+namespace atoll::kernels {
+
+struct SamplingRow {
+  std::span<const float> logits;               // [vocabulary]
+  const SamplingParams* params = nullptr;      // checked by CheckSamplingParams
+  const RowState* state = nullptr;             // null: nothing seen
+  std::span<const int32_t> masked_ids;         // never chosen (padded vocabulary, end tokens before min_tokens)
+  uint32_t sequence_index = 0;                 // which of the request's n sequences
+  uint32_t position = 0;                       // of the token to be chosen
+};
+
+enum class SampleOutcome : uint8_t {
+  kToken = 0,
+  kNonFiniteLogit = 1,     // this sequence has to end with an error
+  kNothingAllowed = 2,     // every id is masked
+};
+
+struct SampledToken {
+  SampleOutcome outcome = SampleOutcome::kToken;
+  int32_t token = -1;      // -1 unless kToken
+};
+
+// Owns the workspace for rows of up to `vocabulary_max` logits on up to `threads` threads, so that Run allocates nothing.
+// One Run at a time.
+class Sampler {
+ public:
+  Sampler(int64_t vocabulary_max, int threads);
+
+  // One token per row; rows are independent. Fails on shapes only: contents go to each row's outcome.
+  KernelError Run(const Context& context, std::span<const SamplingRow> rows, std::span<SampledToken> tokens);
+
+ private:
+  struct Workspace;
+  std::vector<std::vector<float>> logits_;          // per thread: the row being worked on
+  std::vector<std::vector<int32_t>> candidates_;    // per thread
+  int64_t vocabulary_max_ = 0;
+};
+
+}  // namespace atoll::kernels
