@@ -1,0 +1,98 @@
+#pragma once
+
+// What a node and the router tell each other, as plain structs (proto/atoll/v1/cluster.proto has the wire form and
+// the meaning of every field).
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "model/placement.h"
+
+namespace atoll::node {
+
+enum class Role { kAttention, kExpert };
+
+struct LayerExperts {
+  int32_t layer = 0;
+  std::vector<int32_t> experts;
+};
+
+struct AttentionCapacity {
+  int32_t max_num_seqs = 0;
+  int32_t max_num_batched_tokens = 0;
+  int32_t max_model_len = 0;
+  int64_t pages = 0;
+  int32_t max_queued = 0;
+};
+
+// What a process is, unchanged for its whole life.
+struct NodeIdentity {
+  Role role = Role::kExpert;
+  std::string node_id;
+  uint64_t incarnation = 0;
+  std::string control_address;
+  std::string backend;
+  double speed = 1;
+  uint64_t memory_bytes = 0;
+  uint64_t model_fingerprint = 0;
+  uint64_t numerics_fingerprint = 0;
+  std::string activation_dtype;
+};
+
+// What it holds at the moment when it joins.
+struct NodeState {
+  uint64_t loaded_epoch = 0;
+  std::vector<LayerExperts> loaded;
+  std::optional<AttentionCapacity> capacity;
+};
+
+// Rows routed to each expert of a layer, by position class.
+struct LayerCounts {
+  int32_t layer = 0;
+  std::vector<uint32_t> prompt;
+  std::vector<uint32_t> generated;
+};
+
+// Counters are since the last heartbeat.
+struct Heartbeat {
+  uint64_t epoch_ready = 0;
+  uint64_t epoch_oldest_in_flight = 0;
+  int32_t running = 0;
+  int32_t waiting = 0;
+  int64_t pages_free = 0;
+  uint64_t loaded_bytes = 0;
+  uint64_t to_load_bytes = 0;
+  std::vector<LayerCounts> expert_counts;
+  uint64_t rows_run = 0;
+  std::map<std::string, std::string> lost_peers;
+};
+
+struct Accepted {
+  int32_t heartbeat_ms = 50;
+  int32_t peer_silence_ms = 500;
+};
+
+// Hold exactly these replicas.
+struct Assignment {
+  uint64_t epoch = 0;
+  std::vector<model::ExpertId> experts;
+};
+
+struct ExpertPeer {
+  std::string node_id;
+  uint64_t incarnation = 0;
+  std::string control_address;
+  double speed = 1;
+  bool alive = false;
+};
+
+// Whom an attention node may send to: expert_nodes[i] is node index i of the placement.
+struct ClusterView {
+  std::vector<ExpertPeer> expert_nodes;
+  model::Placement placement;
+};
+
+}  // namespace atoll::node
