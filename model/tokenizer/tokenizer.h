@@ -11,7 +11,8 @@
 #include <vector>
 
 #include "base/status.h"
-#include "model/tokenizer/tokenizer_config.h"
+#include "model/tokenizer/json/tokenizer_config.h"
+#include "model/tokenizer/json/tokenizer_json.h"
 
 namespace atoll::model {
 
@@ -20,10 +21,6 @@ namespace atoll::model {
 enum class AddedTokens { kMatch, kPlainText };
 
 enum class SpecialTokens { kKeep, kSkip };
-
-struct TokenizerLimits {
-  int64_t ids_max = int64_t{1} << 20;  // ids of tokenizer.json must be below it: the model's vocab_size where it is known
-};
 
 // Immutable; any thread may call it.
 class Tokenizer {
@@ -52,7 +49,7 @@ class Tokenizer {
   bool HasToken(int32_t id) const { return id >= 0 && id < vocabulary_size(); }
   bool IsSpecial(int32_t id) const;            // false for an id without token
   std::string_view TokenBytes(int32_t id) const;  // raw bytes, perhaps part of a character; empty for an id without token
-  std::optional<int32_t> IdOf(std::string_view bytes) const;  // the added token or vocabulary entry with exactly these bytes
+  std::optional<int32_t> IdOf(std::string_view content) const;  // of the added token that reads so
 
   std::optional<int32_t> bos_id() const;
   std::optional<int32_t> eos_id() const;
