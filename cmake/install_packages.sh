@@ -8,7 +8,7 @@ packages=(
   libucx-dev libabsl-dev nlohmann-json3-dev libcli11-dev libyaml-cpp-dev libssl-dev
   libgtest-dev libgmock-dev libbenchmark-dev libpcre2-dev
   clang libclang-rt-14-dev
-  python3-minimal
+  python3
 )
 
 missing=()

@@ -1,0 +1,79 @@
+#include "cli/up_options.h"
+
+#include <memory>
+
+#include "absl/strings/str_cat.h"
+
+namespace atoll::cli {
+namespace {
+
+constexpr unsigned kRouter = 1, kAttention = 2, kExpert = 4, kNodes = kAttention | kExpert, kAll = kRouter | kNodes;
+
+}  // namespace
+
+void UpOptions::HandOn(Options* options, std::string name, unsigned roles, std::string help, bool is_flag) {
+  handed_on_.push_back(std::make_unique<HandedOn>(HandedOn{name, "", is_flag, false, roles}));
+  if (is_flag) options->Flag(std::move(name), &handed_on_.back()->flag, std::move(help));
+  else options->String(std::move(name), &handed_on_.back()->value, std::move(help));
+}
+
+void UpOptions::Define(Options* options) {
+  options->Group("cluster");
+  options->String("--model", &model, "checkpoint folder");
+  options->Require("--model");
+  options->Int("--attention", &attention, {1, 64}, "attention nodes");
+  options->Int("--experts", &experts, {1, 64}, "expert nodes");
+  options->String("--listen", &listen, "HOST:PORT of the router; port 0 takes a free one");
+  options->Flag("--no-restart", &no_restart, "end when a process dies, instead of starting it again under its name");
+  options->Group("handed on to the router");
+  HandOn(options, "--served-model-name", kRouter, "name that clients use; the folder's name when absent");
+  HandOn(options, "--max-num-requests", kRouter, "requests running at once, beyond them a request is refused");
+  HandOn(options, "--mixed-numerics", kRouter, "admit nodes whose kernels give other bits", true);
+  HandOn(options, "--shutdown-timeout", kRouter, "seconds that running requests get at the end");
+  options->Group("handed on to the attention nodes");
+  HandOn(options, "--max-model-len", kAttention, "positions per sequence");
+  HandOn(options, "--max-num-seqs", kAttention, "sequences per step");
+  HandOn(options, "--max-num-batched-tokens", kAttention, "rows per step");
+  HandOn(options, "--max-queued", kAttention, "sequences waiting for a place");
+  HandOn(options, "--kv-cache-memory-bytes", kAttention, "memory for pages");
+  HandOn(options, "--micro-batches", kAttention, "auto, 1 or 2");
+  options->Group("handed on to the expert nodes");
+  HandOn(options, "--expert-memory-bytes", kExpert, "memory for replicas");
+  HandOn(options, "--speed", kExpert, "relative speed, for placement");
+  options->Group("handed on to all nodes");
+  HandOn(options, "--threads", kNodes, "compute threads of each process; one per CPU of the machine when absent");
+  HandOn(options, "--isa", kNodes, "auto, reference, avx2, avx512 or avx512bf16");
+  HandOn(options, "--activation-dtype", kNodes, "bfloat16 or float32");
+  HandOn(options, "--transport", kNodes, "auto, tcp or shm");
+  HandOn(options, "--peer-silence-ms", kAll, "a peer that says nothing for so long is lost");
+}
+
+std::vector<std::string> UpOptions::HandedTo(unsigned role) const {
+  std::vector<std::string> arguments;
+  for (const auto& option : handed_on_) {
+    if (!(option->roles & role)) continue;
+    if (option->flag) arguments.push_back(option->name);
+    if (!option->value.empty()) arguments.push_back(absl::StrCat(option->name, "=", option->value));
+  }
+  return arguments;
+}
+
+std::vector<std::string> UpOptions::RouterArguments() const {
+  std::vector<std::string> arguments{"--model=" + model, "--listen=" + listen, absl::StrCat("--min-expert-nodes=", experts)};
+  for (std::string& argument : HandedTo(kRouter)) arguments.push_back(std::move(argument));
+  return arguments;
+}
+
+std::vector<std::string> UpOptions::AttentionArguments(const std::string& router, int64_t index) const {
+  std::vector<std::string> arguments{"--model=" + model, "--router=" + router, absl::StrCat("--node-id=attention-", index), "--pin-threads"};
+  for (std::string& argument : HandedTo(kAttention)) arguments.push_back(std::move(argument));
+  return arguments;
+}
+
+std::vector<std::string> UpOptions::ExpertArguments(const std::string& router, int64_t index) const {
+  std::vector<std::string> arguments{"--model=" + model, "--router=" + router, absl::StrCat("--node-id=expert-", index), "--pin-threads"};
+  for (std::string& argument : HandedTo(kExpert)) arguments.push_back(std::move(argument));
+  return arguments;
+}
+
+}  // namespace atoll::cli

@@ -1,0 +1,42 @@
+#pragma once
+
+// The options of `atoll up`, and which of them each program of the cluster takes.
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "base/options.h"
+
+namespace atoll::cli {
+
+struct UpOptions {
+  std::string model;
+  std::string listen = "127.0.0.1:50051";
+  int64_t attention = 1;
+  int64_t experts = 2;
+  bool no_restart = false;
+
+  void Define(Options* options);
+  std::vector<std::string> RouterArguments() const;
+  std::vector<std::string> AttentionArguments(const std::string& router, int64_t index) const;
+  std::vector<std::string> ExpertArguments(const std::string& router, int64_t index) const;
+
+ private:
+  // An option of the programs that `up` hands on as it stands; they check it.
+  struct HandedOn {
+    std::string name;
+    std::string value;
+    bool is_flag;
+    bool flag;
+    unsigned roles;
+  };
+  void HandOn(Options* options, std::string name, unsigned roles, std::string help, bool is_flag = false);
+  std::vector<std::string> HandedTo(unsigned role) const;
+
+  std::vector<std::unique_ptr<HandedOn>> handed_on_;
+};
+
+}  // namespace atoll::cli
