@@ -1,0 +1,20 @@
+#pragma once
+
+// Deadlines of calls as the milliseconds that are left: what is forwarded to the next process.
+
+#include <grpcpp/server_context.h>
+
+#include <chrono>
+#include <cstdint>
+#include <optional>
+
+namespace atoll::net {
+
+// Nothing where the client set no deadline; 0 or less where it has passed.
+inline std::optional<int64_t> RemainingMs(const grpc::ServerContextBase& context) {
+  const auto deadline = context.deadline();
+  if (deadline == std::chrono::system_clock::time_point::max()) return std::nullopt;
+  return std::chrono::duration_cast<std::chrono::milliseconds>(deadline - std::chrono::system_clock::now()).count();
+}
+
+}  // namespace atoll::net

@@ -1,0 +1,58 @@
+#pragma once
+
+// A gRPC server with what every Atoll process wants of one: a port that may be 0, message limits, health, reflection, a
+// log line for each call that fails, and one shutdown sequence.
+
+#include <grpcpp/server.h>
+#include <grpcpp/support/server_callback.h>
+
+#include <chrono>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/status.h"
+
+namespace atoll::net {
+
+struct GrpcServerOptions {
+  std::string listen;  // HOST:PORT; port 0 picks a free one
+  int message_bytes_max = 16 << 20;
+  int metadata_bytes_max = 16 << 10;
+  int streams_per_connection_max = 1024;
+  bool reflection = true;
+};
+
+// Thread-safe after Start. Destruction shuts down at once.
+class GrpcServer {
+ public:
+  // The services outlive the server. UNAVAILABLE where the address cannot be listened on.
+  static absl::StatusOr<std::unique_ptr<GrpcServer>> Start(const GrpcServerOptions& options,
+                                                           const std::vector<grpc::Service*>& services);
+  ~GrpcServer();
+
+  // HOST:PORT as listened on, with the real port.
+  const std::string& address() const { return address_; }
+  int port() const { return port_; }
+
+  // grpc.health.v1: "" serves from the start, every other name once it is set.
+  void SetServing(const std::string& service, bool serving);
+
+  // Health turns to NOT_SERVING for all names and stays so.
+  void StopServing();
+
+  // No new calls; those that run may end within `grace`, then they are cancelled. Returns when all have ended.
+  void Shutdown(std::chrono::milliseconds grace);
+
+ private:
+  GrpcServer() = default;
+
+  std::unique_ptr<grpc::Server> server_;
+  std::string address_;
+  int port_ = 0;
+};
+
+// Once, before the first gRPC call of a process: Debian's Abseil looks for deadlocks on every lock otherwise.
+void PrepareGrpc();
+
+}  // namespace atoll::net
