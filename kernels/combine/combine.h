@@ -19,7 +19,7 @@ struct CombineArgs {
   std::span<const void* const> expert_rows;    // [rows, slots]: address of each result row of `width` elements
   DType expert_dtype = DType::kBF16;           // bfloat16 or float32
   std::span<const float> weights;              // [rows, slots]
-  ConstMatrixView shared;                      // float32 [rows, width], or null data: none
+  ConstMatrixView shared = {};                   // float32 [rows, width], or null data: none
   MatrixView residual;                         // float32 [rows, width], in and out
   std::span<uint8_t> non_finite;               // out [rows]: 1 where an element of an expert row was not finite
 };

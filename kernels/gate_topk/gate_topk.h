@@ -27,7 +27,7 @@ struct GateParams {
 struct GateTopKArgs {
   ConstMatrixView logits;            // float32 [rows, experts]
   std::span<const float> bias;       // [experts]
-  std::span<const float> delta;      // [experts], or empty: no routing bias
+  std::span<const float> delta = {}; // [experts], or empty: no routing bias
   GateParams params;
   std::span<int32_t> experts;        // out [rows, experts_per_token]: ids in selection order, distinct
   std::span<float> weights;          // out [rows, experts_per_token]

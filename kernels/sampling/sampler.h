@@ -28,7 +28,7 @@ struct SamplingRow {
   std::span<const float> logits;               // [vocabulary]
   const SamplingParams* params = nullptr;      // checked by CheckSamplingParams
   const RowState* state = nullptr;             // null: nothing seen
-  std::span<const int32_t> masked_ids;         // never chosen (padded vocabulary, end tokens before min_tokens)
+  std::span<const int32_t> masked_ids = {};        // never chosen (padded vocabulary, end tokens before min_tokens)
   uint32_t sequence_index = 0;                 // which of the request's n sequences
   uint32_t position = 0;                       // of the token to be chosen
 };

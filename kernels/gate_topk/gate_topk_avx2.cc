@@ -1,0 +1,12 @@
+#include "kernels/math/lanes_avx2.h"
+// After the lanes that it is written over.
+#include "kernels/gate_topk/gate_scores.h"
+#include "kernels/gate_topk/gate_topk_lanes.h"
+
+namespace atoll::kernels {
+
+bool GateScoresAvx2(const float* logits, const float* bias, const float* delta, int64_t experts, float* scores, float* biased) {
+  return GateScoresLanes(logits, bias, delta, experts, scores, biased);
+}
+
+}  // namespace atoll::kernels
