@@ -20,6 +20,7 @@
 #include "base/matrix_view.h"
 #include "base/status.h"
 #include "model/config.h"
+#include "model/files/safetensors.h"
 #include "model/files/verified_file.h"
 #include "model/tensor_catalogue.h"
 
@@ -38,7 +39,7 @@ struct TensorEntry {
 
 // A row-major matrix in the file's dtype, owned, with its block scales.
 struct HostMatrix {
-  DType dtype = DType::kBF16;  // kBF16, kF8E4M3 or kF32
+  DType dtype = DType::kBF16;  // kBF16 or kF8E4M3
   int64_t rows = 0;
   int64_t cols = 0;
   std::unique_ptr<std::byte[]> data;
@@ -82,12 +83,14 @@ class Checkpoint {
  private:
   Checkpoint(std::string dir, ModelConfig config);
   absl::Status OpenFiles();
-  absl::Status AddFile(const std::string& name, uint64_t header_bytes_max);
-  absl::Status AddTensors(int32_t file, uint64_t header_bytes_max);
+  absl::Status OpenShards();
+  absl::Status AddFile(const std::string& name);
+  absl::Status AddTensor(int32_t file, uint64_t data_offset, const SafetensorsTensor& tensor);
   absl::Status CheckComplete();
   absl::Status CheckDuplicates() const;
   absl::StatusOr<uint64_t> ComputeFingerprint() const;
   absl::StatusOr<const TensorEntry*> Require(std::string_view name) const;
+  absl::StatusOr<std::vector<float>> ReadFloats(const TensorEntry& entry) const;
   absl::StatusOr<std::vector<float>> ReadScales(std::string_view weight_name) const;
 
   std::string dir_;

@@ -63,6 +63,9 @@ std::string ExpertTensorName(int64_t layer, int64_t expert, ExpertMatrix matrix)
 // The name of the scale tensor that goes with a weight: name + "_scale_inv".
 std::string ScaleTensorName(std::string_view weight_name);
 
+// The output matrix: lm_head, or the embedding where the config ties them.
+std::string HeadTensorName(const ModelConfig& config);
+
 // True for names that a checkpoint may hold though no catalogue lists them (rotary_emb.inv_freq): skipped.
 bool IsSkippedTensorName(std::string_view name);
 

@@ -258,7 +258,7 @@ ModelConfig ReadConfig(Fields& fields, absl::Status& status) {
                      .n_shared_experts = fields.Int("n_shared_experts", {1, 16}),
                      .num_hidden_layers = fields.Int("num_hidden_layers", {1, 512}),
                      .num_nextn_predict_layers = fields.Int("num_nextn_predict_layers", {0, 8}, 0),
-                     .first_k_dense_replace = fields.Int("first_k_dense_replace", {0, 512}, 0),
+                     .first_k_dense_replace = fields.Int("first_k_dense_replace", {0, 512}),
                      .moe_layer_freq = fields.Int("moe_layer_freq", {1, 512}, 1),
                      .max_position_embeddings = fields.Int("max_position_embeddings", {1, 1 << 22}),
                      .rms_norm_eps = fields.Double("rms_norm_eps", 1e-12, 1e-2),

@@ -2,6 +2,8 @@
 
 #include <unordered_set>
 
+#include "absl/strings/escaping.h"
+
 namespace atoll::model {
 namespace {
 
@@ -171,7 +173,7 @@ absl::Status JsonReader::TakeObject(const Member& member) {
   do {
     ATOLL_ASSIGN_OR_RETURN(std::string key, TakeString());
     const auto [at, inserted] = keys.insert(std::move(key));
-    if (!inserted) return absl::InvalidArgumentError(absl::StrCat("the JSON has the key \"", *at, "\" twice"));
+    if (!inserted) return absl::InvalidArgumentError(absl::StrCat("the JSON has the key \"", absl::Utf8SafeCEscape(at->substr(0, 200)), "\" twice"));
     ATOLL_RETURN_IF_ERROR(Take(':'));
     ATOLL_RETURN_IF_ERROR(member(*at));
   } while (TryTake(','));

@@ -97,6 +97,11 @@ absl::StatusOr<VerifiedFile> VerifiedFile::Open(const std::string& dir, std::str
   return file;
 }
 
+bool VerifiedFile::Exists(const std::string& dir, std::string_view name) {
+  struct stat info;
+  return ::lstat(absl::StrCat(dir, "/", std::string(name)).c_str(), &info) == 0;
+}
+
 VerifiedFile::VerifiedFile(VerifiedFile&& other) noexcept
     : path_(std::move(other.path_)), descriptor_(std::exchange(other.descriptor_, -1)), size_(other.size_), modified_(other.modified_) {}
 

@@ -21,6 +21,9 @@ class VerifiedFile {
   // inside ROOT/blobs; anything but a regular file is refused, and a FIFO is never waited for.
   static absl::StatusOr<VerifiedFile> Open(const std::string& dir, std::string_view name);
 
+  // Whether the folder has an entry of that name, of whatever kind.
+  static bool Exists(const std::string& dir, std::string_view name);
+
   VerifiedFile(VerifiedFile&& other) noexcept;
   VerifiedFile& operator=(VerifiedFile&& other) noexcept;
   ~VerifiedFile();
