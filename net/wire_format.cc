@@ -126,7 +126,10 @@ absl::Status CheckFields(const FrameHeader& h, const FrameLimits& limits) {
 
 absl::Status CheckLength(const FrameHeader& h, size_t payload_bytes, const FrameLimits& limits) {
   if (h.payload_bytes != payload_bytes) return Malformed("payload length", h.payload_bytes, "the length that arrived");
-  if (payload_bytes > limits.part_bytes) return Malformed("payload length", payload_bytes, "at most the session's part size");
+  const bool is_handshake = h.type == FrameType::kHello || h.type == FrameType::kWelcome;
+  if (!is_handshake && payload_bytes > limits.part_bytes) {
+    return Malformed("payload length", payload_bytes, "at most the session's part size");
+  }
   const uint64_t expected = ExpectedPayloadBytes(h, limits);
   if (payload_bytes != expected) return Malformed("payload length", payload_bytes, "what type and counts give");
   return absl::OkStatus();
@@ -162,6 +165,11 @@ absl::Status CheckLimits(const FrameLimits& limits) {
   return absl::OkStatus();
 }
 
+absl::Status CheckHeader(const FrameHeader& header, size_t payload_bytes, const FrameLimits& limits) {
+  ATOLL_RETURN_IF_ERROR(CheckFields(header, limits));
+  return CheckLength(header, payload_bytes, limits);
+}
+
 void EncodeHeader(const FrameHeader& h, const MacKey& key, std::span<std::byte, kHeaderBytes> out) {
   std::byte* bytes = out.data();
   StoreLittle(bytes + kMagic, kFrameMagic);
@@ -195,8 +203,7 @@ void EncodeHeader(const FrameHeader& h, const MacKey& key, std::span<std::byte, 
 absl::StatusOr<FrameHeader> DecodeHeader(std::span<const std::byte> bytes, size_t payload_bytes, const FrameLimits& limits) {
   ATOLL_RETURN_IF_ERROR(CheckEnvelope(bytes));
   const FrameHeader header = Load(bytes.data());
-  ATOLL_RETURN_IF_ERROR(CheckFields(header, limits));
-  ATOLL_RETURN_IF_ERROR(CheckLength(header, payload_bytes, limits));
+  ATOLL_RETURN_IF_ERROR(CheckHeader(header, payload_bytes, limits));
   return header;
 }
 

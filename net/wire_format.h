@@ -55,8 +55,8 @@ struct FrameHeader {
   uint16_t part = 0;             // of `parts` in which the dispatch goes; a result or refuse repeats those of its dispatch part
   uint16_t parts = 1;
   uint32_t attempt = 0;          // how often this dispatch was sent before
-  uint32_t row_count = 0;
-  uint32_t pair_count = 0;
+  uint32_t row_count = 0;        // dispatch only
+  uint32_t pair_count = 0;       // dispatch, and its result
   uint32_t payload_bytes = 0;
   std::array<std::byte, 25> trace{};  // W3C: trace id, span id, trace flags; zero: none
   uint16_t code = 0;             // result: absl::StatusCode; refuse: RefuseReason; goodbye: absl::StatusCode
@@ -89,8 +89,12 @@ inline constexpr size_t kPairBytes = 4;  // uint16 row of this part, uint16 expe
 // Writes all fields, the header check and the MAC.
 void EncodeHeader(const FrameHeader& header, const MacKey& key, std::span<std::byte, kHeaderBytes> out);
 
-// Checks everything but the MAC: sizes, magic, version, header check, reserved bits, type, ranges against `limits`, and
-// that `payload_bytes`, the length that arrived, is the announced and the computed one. InvalidArgument names the field.
+// InvalidArgument naming the first field of `header` that is out of range, or when `payload_bytes` is not both what the
+// header announces and what its type and counts give.
+absl::Status CheckHeader(const FrameHeader& header, size_t payload_bytes, const FrameLimits& limits);
+
+// The fields of a header that arrived with `payload_bytes` of payload. Checks everything but the MAC: size, magic, version,
+// header check, reserved bits, then CheckHeader.
 absl::StatusOr<FrameHeader> DecodeHeader(std::span<const std::byte> bytes, size_t payload_bytes, const FrameLimits& limits);
 
 // Whether the MAC of a header was made with `key`; `bytes` must have kHeaderBytes.
