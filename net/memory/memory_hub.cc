@@ -86,7 +86,8 @@ void MemoryHub::Put(Direction& direction, MemoryMessage message, const MessageFa
 void MemoryHub::EndConnection(uint64_t id) {
   Connection& connection = connections_[id];
   for (auto& [from, direction] : connection.from) {
-    if (hosts_.contains(direction.to)) Put(direction, {MemoryMessage::Kind::kLost, id, {}, {}}, {});
+    const bool heard = hosts_.contains(direction.to) && !hosts_[from].silent && !hosts_[direction.to].silent;
+    if (heard) Put(direction, {MemoryMessage::Kind::kLost, id, {}, {}}, {});
   }
   connections_.erase(id);
 }
