@@ -1,0 +1,12 @@
+// AVX-512 without VBMI: FMA, fp8 through 16-entry byte shuffles.
+
+#include "kernels/linear/panel_avx512.h"
+
+namespace atoll::kernels {
+
+void PanelAvx512(const PanelRun& run) {
+  if (run.x_dtype == DType::kBF16) return FmaPanelOf<NibbleDecoder, Bf16Rows>(run);
+  FmaPanelOf<NibbleDecoder, F32Rows>(run);
+}
+
+}  // namespace atoll::kernels

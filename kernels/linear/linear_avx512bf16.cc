@@ -1,0 +1,137 @@
+// AVX-512 BF16: vdpbf16ps does both steps of a pair, odd element first, denormals flushed: the order of linear.h in hardware.
+// float32 on either side has no such instruction and takes the FMA form.
+
+#include "kernels/linear/panel_avx512.h"
+#include "kernels/linear/vbmi_decoder.h"
+
+namespace atoll::kernels {
+namespace {
+
+ATOLL_INLINE __m512 Dot(__m512i w, __m512i x, __m512 acc) {
+  return _mm512_dpbf16_ps(acc, reinterpret_cast<__m512bh>(w), reinterpret_cast<__m512bh>(x));
+}
+
+template <typename WeightsT>
+struct DotForm {
+  using Weights = WeightsT;
+
+  template <int R>
+  ATOLL_INLINE static void Pair(const Weights& weights, const char* pair, const char* const (&x)[R], int64_t k, bool whole,
+                                __m512 (&acc)[R][kVectors]) {
+    __m512i value[R];
+    for (int r = 0; r < R; ++r) value[r] = _mm512_set1_epi32(whole ? LoadWord32(x[r] + 2 * k) : LoadWord16(x[r] + 2 * k));
+    for (int half = 0; half < 2; ++half) {
+      __m512i first, second;
+      weights.Pairs(pair, half, first, second);
+      for (int r = 0; r < R; ++r) {
+        acc[r][2 * half] = Dot(first, value[r], acc[r][2 * half]);
+        acc[r][2 * half + 1] = Dot(second, value[r], acc[r][2 * half + 1]);
+      }
+    }
+  }
+};
+
+constexpr int64_t kDotInputs = 128;   // of one block in the first-level cache: 16 KB of bf16
+constexpr int64_t kDotPairBytes = kLanes * 4;
+
+struct alignas(64) DotScratch {
+  char weights[kDotInputs / 2 * kDotPairBytes];   // fp8, decoded
+  float sums[kPanelRowsMax * kLanes];
+};
+
+// One group of rows over `pairs` whole pairs, and then one more with only its even element when `odd_end`.
+template <int R>
+void DotTile(const char* weights, const char* const (&rows)[kGroupRowsMax], int64_t pairs, bool odd_end, const TileStep& step) {
+  __m512 acc[R][kVectors];
+  const char* x[R];
+  for (int r = 0; r < R; ++r) x[r] = rows[r];
+  BeginTile<R>(step, acc);
+  for (int64_t p = 0; p < pairs; ++p, weights += kDotPairBytes) {
+    __m512i w[kVectors];
+    for (int v = 0; v < kVectors; ++v) w[v] = _mm512_loadu_si512(weights + 64 * v);
+    for (int r = 0; r < R; ++r) {
+      const __m512i value = _mm512_set1_epi32(LoadWord32(x[r] + 4 * p));
+      for (int v = 0; v < kVectors; ++v) acc[r][v] = Dot(w[v], value, acc[r][v]);
+    }
+  }
+  if (odd_end) {
+    for (int r = 0; r < R; ++r) {
+      const __m512i value = _mm512_set1_epi32(LoadWord16(x[r] + 4 * pairs));
+      for (int v = 0; v < kVectors; ++v) acc[r][v] = Dot(_mm512_loadu_si512(weights + 64 * v), value, acc[r][v]);
+    }
+  }
+  EndTile<R>(step, acc);
+}
+
+ATOLL_INLINE void DotTileOf(int count, const char* weights, const char* const (&rows)[kGroupRowsMax], int64_t inputs, const TileStep& step) {
+  const int64_t pairs = inputs / 2;
+  const bool odd_end = inputs % 2 != 0;
+  switch (count) {
+    case 1: return DotTile<1>(weights, rows, pairs, odd_end, step);
+    case 2: return DotTile<2>(weights, rows, pairs, odd_end, step);
+    case 3: return DotTile<3>(weights, rows, pairs, odd_end, step);
+    case 4: return DotTile<4>(weights, rows, pairs, odd_end, step);
+    case 5: return DotTile<5>(weights, rows, pairs, odd_end, step);
+    default: return DotTile<6>(weights, rows, pairs, odd_end, step);
+  }
+}
+
+// The next block as bf16 pairs: fp8 decoded into `to`, bf16 where it lies.
+template <typename Weights>
+ATOLL_INLINE const char* BlockPairs(const Weights& weights, const char* pair, int64_t pairs, char* to) {
+  if constexpr (!Weights::kScaled) return pair;
+  for (int64_t p = 0; p < pairs; ++p) {
+    for (int half = 0; half < 2; ++half) {
+      __m512i first, second;
+      weights.Pairs(pair + p * Weights::kPairBytes, half, first, second);
+      _mm512_store_si512(to + p * kDotPairBytes + 128 * half, first);
+      _mm512_store_si512(to + p * kDotPairBytes + 128 * half + 64, second);
+    }
+  }
+  return to;
+}
+
+template <typename Weights>
+void DotRows(const PanelRun& run) {
+  DotScratch scratch;
+  const Weights weights;
+  const char* pair = run.weights;
+  __builtin_memset(scratch.sums, 0, run.rows * kLanes * sizeof(float));
+  const int64_t groups = GroupCount(run.rows);
+  for (int64_t k = 0, length = 0, block = 0; k < run.inputs; k += length, ++block) {
+    length = BlockLength<Weights>(run, k);
+    if (length > kDotInputs) length = kDotInputs;
+    const int64_t pairs = (length + 1) / 2;
+    const char* const decoded = BlockPairs(weights, pair, pairs, scratch.weights);
+    pair += pairs * Weights::kPairBytes;
+    for (int64_t group = 0; group < groups; ++group) {
+      const int64_t row0 = run.rows * group / groups, row1 = run.rows * (group + 1) / groups;
+      const char* rows[kGroupRowsMax];
+      for (int64_t r = 0; r < kGroupRowsMax; ++r) rows[r] = RowOf(run, row0 + r < row1 ? row0 + r : row0) + 2 * k;
+      float* const sums = scratch.sums + row0 * kLanes;
+      const TileStep step{.from_zero = Weights::kScaled, .scaled = Weights::kScaled, .scale = Weights::kScaled ? run.scales[block] : 0.0f,
+                          .acc = sums, .total = sums};
+      DotTileOf(static_cast<int>(row1 - row0), decoded, rows, length, step);
+    }
+  }
+  for (int64_t row = 0; row < run.rows; ++row) {
+    __m512 value[kVectors];
+    for (int v = 0; v < kVectors; ++v) value[v] = _mm512_load_ps(scratch.sums + row * kLanes + 16 * v);
+    StoreRow(run, row, value);
+  }
+}
+
+template <typename Weights>
+void DotPanel(const PanelRun& run) {
+  if (!StreamFewRows<DotForm<Weights>>(run)) DotRows<Weights>(run);
+}
+
+}  // namespace
+
+void PanelAvx512Bf16(const PanelRun& run) {
+  if (run.x_dtype == DType::kBF16 && run.weight_dtype == DType::kF8E4M3) return DotPanel<Fp8Weights<ByteDecoder>>(run);
+  if (run.x_dtype == DType::kBF16 && run.weight_dtype == DType::kBF16) return DotPanel<Bf16Weights>(run);
+  PanelAvx512Vbmi(run);
+}
+
+}  // namespace atoll::kernels

@@ -1,0 +1,13 @@
+// AVX-512 with VBMI: FMA, fp8 through byte permutes over the whole table.
+
+#include "kernels/linear/panel_avx512.h"
+#include "kernels/linear/vbmi_decoder.h"
+
+namespace atoll::kernels {
+
+void PanelAvx512Vbmi(const PanelRun& run) {
+  if (run.x_dtype == DType::kBF16) return FmaPanelOf<ByteDecoder, Bf16Rows>(run);
+  FmaPanelOf<ByteDecoder, F32Rows>(run);
+}
+
+}  // namespace atoll::kernels

@@ -1,0 +1,223 @@
+#include "kernels/linear/packed_matrix.h"
+
+#include <algorithm>
+#include <cstring>
+#include <string>
+
+namespace atoll::kernels {
+namespace {
+
+constexpr int64_t kExtentMax = int64_t{1} << 31;   // of rows, columns and strides: keeps every product below in 63 bits
+constexpr int64_t kAlignment = 64;
+
+int64_t RoundUp(int64_t value, int64_t unit) { return (value + unit - 1) / unit * unit; }
+int64_t CeilDiv(int64_t value, int64_t unit) { return (value + unit - 1) / unit; }
+
+bool Scaled(DType dtype) { return dtype == DType::kF8E4M3; }
+
+int64_t PairBytes(DType dtype) { return kPanelOutputs * 2 * DTypeBytes(dtype); }
+
+// How far it is from `first` to the next boundary of a scale block.
+int64_t ToBoundary(int64_t first) { return (kScaleBlock - first % kScaleBlock) % kScaleBlock; }
+
+// Where the k block that holds `input` begins, its number, and its first pair. bf16 and float32 count blocks too: one of them.
+struct KBlock {
+  int64_t first = 0;
+  int64_t length = 0;
+  int64_t number = 0;
+  int64_t first_pair = 0;
+};
+
+KBlock KBlockAt(const PackedMatrix& matrix, int64_t input) {
+  if (!Scaled(matrix.dtype)) return {0, matrix.inputs, 0, 0};
+  const int64_t lead = matrix.first_inputs;
+  if (input < lead) return {0, lead, 0, 0};
+  const int64_t whole = (input - lead) / kScaleBlock;
+  const int64_t first = lead + whole * kScaleBlock;
+  return {first, std::min(kScaleBlock, matrix.inputs - first), whole + (lead > 0), CeilDiv(lead, 2) + whole * (kScaleBlock / 2)};
+}
+
+int64_t PairCount(const PackedMatrix& matrix) {
+  if (matrix.inputs == 0) return 0;
+  const KBlock last = KBlockAt(matrix, matrix.inputs - 1);
+  return last.first_pair + CeilDiv(last.length, 2);
+}
+
+int64_t KBlockCount(const PackedMatrix& matrix) { return matrix.inputs == 0 ? 0 : KBlockAt(matrix, matrix.inputs - 1).number + 1; }
+
+int64_t PanelCount(int64_t outputs, int64_t first_outputs) {
+  return CeilDiv(first_outputs, kPanelOutputs) + CeilDiv(outputs - first_outputs, kPanelOutputs);
+}
+
+// Byte of element `element` (0 or 1) of output `lane` inside a pair.
+int64_t ByteInPair(DType dtype, int64_t lane, int64_t element) {
+  if (dtype == DType::kF32) return (element * kPanelOutputs + lane) * 4;
+  if (dtype == DType::kBF16) return (lane * 2 + element) * 2;
+  const int64_t half = lane / 32, in_half = lane % 32;
+  return half * 64 + 16 * (in_half % 16 / 4) + 8 * (in_half / 16) + 2 * (in_half % 4) + element;
+}
+
+PackedMatrix Describe(const PackSource& source) {
+  PackedMatrix matrix;
+  matrix.dtype = source.dtype;
+  matrix.outputs = source.transposed ? source.cols : source.rows;
+  matrix.inputs = source.transposed ? source.rows : source.cols;
+  if (Scaled(source.dtype)) {
+    matrix.first_outputs = std::min(ToBoundary(source.transposed ? source.col0 : source.row0), matrix.outputs);
+    matrix.first_inputs = std::min(ToBoundary(source.transposed ? source.row0 : source.col0), matrix.inputs);
+    matrix.scale_bytes = RoundUp(KBlockCount(matrix) * 4, kAlignment);
+  }
+  matrix.panels = PanelCount(matrix.outputs, matrix.first_outputs);
+  matrix.panel_bytes = matrix.scale_bytes + PairCount(matrix) * PairBytes(matrix.dtype);
+  return matrix;
+}
+
+KernelError CheckSource(const PackSource& source) {
+  if (source.dtype != DType::kBF16 && source.dtype != DType::kF32 && source.dtype != DType::kF8E4M3) {
+    return Unsupported(std::string("weights of a linear op must be bfloat16, float32 or float8_e4m3, found ") + DTypeName(source.dtype));
+  }
+  for (int64_t extent : {source.row0, source.rows, source.col0, source.cols, source.row_stride, source.scale_stride}) {
+    if (extent < 0 || extent > kExtentMax) {
+      return InvalidShape("a weight's shape must lie between 0 and 2^31, found " + std::to_string(extent));
+    }
+  }
+  if (source.row_stride < source.col0 + source.cols) {
+    return InvalidShape("columns up to " + std::to_string(source.col0 + source.cols) + " wanted of a weight whose rows are " +
+                        std::to_string(source.row_stride) + " long");
+  }
+  if (source.scales != nullptr && source.scale_stride < CeilDiv(source.col0 + source.cols, kScaleBlock)) {
+    return InvalidShape("scale rows must hold " + std::to_string(CeilDiv(source.col0 + source.cols, kScaleBlock)) +
+                        " blocks, found " + std::to_string(source.scale_stride));
+  }
+  return {};
+}
+
+const std::byte* SourceElement(const PackSource& source, int64_t output, int64_t input) {
+  const int64_t row = source.row0 + (source.transposed ? input : output);
+  const int64_t col = source.col0 + (source.transposed ? output : input);
+  return static_cast<const std::byte*>(source.data) + (row * source.row_stride + col) * DTypeBytes(source.dtype);
+}
+
+float SourceScale(const PackSource& source, int64_t output, int64_t input) {
+  if (source.scales == nullptr) return 1.0f;
+  const int64_t row = source.row0 + (source.transposed ? input : output);
+  const int64_t col = source.col0 + (source.transposed ? output : input);
+  return source.scales[row / kScaleBlock * source.scale_stride + col / kScaleBlock];
+}
+
+// Copies one output's elements of one k block; returns the input of a NaN code, or -1.
+template <typename Element>
+int64_t CopyLane(const PackSource& source, const PackedMatrix& matrix, const KBlock& block, int64_t output, std::byte* lane_of_pair) {
+  const int64_t step = (source.transposed ? source.row_stride : 1) * int64_t{sizeof(Element)};
+  const int64_t pair_bytes = PairBytes(matrix.dtype);
+  const int64_t odd_offset = ByteInPair(matrix.dtype, 0, 1);
+  const std::byte* from = SourceElement(source, output, block.first);
+  int64_t nan_at = -1;
+  for (int64_t i = 0; i < block.length; ++i, from += step) {
+    Element element;
+    std::memcpy(&element, from, sizeof element);
+    if constexpr (sizeof(Element) == 1) {
+      if ((element & 0x7F) == 0x7F) nan_at = block.first + i;
+    }
+    std::memcpy(lane_of_pair + (i / 2) * pair_bytes + (i % 2) * odd_offset, &element, sizeof element);
+  }
+  return nan_at;
+}
+
+int64_t CopyLaneOf(const PackSource& source, const PackedMatrix& matrix, const KBlock& block, int64_t output, std::byte* to) {
+  switch (DTypeBytes(matrix.dtype)) {
+    case 1: return CopyLane<uint8_t>(source, matrix, block, output, to);
+    case 2: return CopyLane<uint16_t>(source, matrix, block, output, to);
+    default: return CopyLane<uint32_t>(source, matrix, block, output, to);
+  }
+}
+
+// Returns the (output, input) of a NaN code as output * inputs + input, or -1.
+int64_t PackPanel(const PackSource& source, const PackedMatrix& matrix, int64_t panel, std::byte* to) {
+  const PanelRange range = PanelOutputs(matrix, panel);
+  int64_t nan_at = -1;
+  std::memset(to, 0, matrix.panel_bytes);
+  for (int64_t k = 0; k < matrix.inputs;) {
+    const KBlock block = KBlockAt(matrix, k);
+    if (matrix.scale_bytes > 0) {
+      const float scale = SourceScale(source, range.first, k);
+      std::memcpy(to + block.number * 4, &scale, 4);
+    }
+    std::byte* const pairs = to + matrix.scale_bytes + block.first_pair * PairBytes(matrix.dtype);
+    for (int64_t lane = 0; lane < range.width; ++lane) {
+      const int64_t output = range.first + lane;
+      const int64_t input = CopyLaneOf(source, matrix, block, output, pairs + ByteInPair(matrix.dtype, lane, 0));
+      if (input >= 0) nan_at = output * matrix.inputs + input;
+    }
+    k = block.first + block.length;
+  }
+  return nan_at;
+}
+
+KernelError NanError(const PackSource& source, const PackedMatrix& matrix, int64_t at) {
+  const int64_t output = at / matrix.inputs, input = at % matrix.inputs;
+  return InvalidValue("a float8_e4m3 weight is NaN at row " + std::to_string(source.row0 + (source.transposed ? input : output)) +
+                      ", column " + std::to_string(source.col0 + (source.transposed ? output : input)) +
+                      ": the checkpoint is damaged or was not quantized as e4m3fn");
+}
+
+}  // namespace
+
+PanelRange PanelOutputs(const PackedMatrix& matrix, int64_t panel) {
+  const int64_t lead_panels = CeilDiv(matrix.first_outputs, kPanelOutputs);
+  const bool leads = panel < lead_panels;
+  const int64_t first = leads ? panel * kPanelOutputs : matrix.first_outputs + (panel - lead_panels) * kPanelOutputs;
+  return {first, std::min(kPanelOutputs, (leads ? matrix.first_outputs : matrix.outputs) - first)};
+}
+
+namespace {
+
+int64_t PanelOf(const PackedMatrix& matrix, int64_t output) {
+  if (output < matrix.first_outputs) return output / kPanelOutputs;
+  return CeilDiv(matrix.first_outputs, kPanelOutputs) + (output - matrix.first_outputs) / kPanelOutputs;
+}
+
+}  // namespace
+
+float PackedWeight(const PackedMatrix& matrix, int64_t output, int64_t input) {
+  const int64_t panel = PanelOf(matrix, output);
+  const KBlock block = KBlockAt(matrix, input);
+  const int64_t pair = block.first_pair + (input - block.first) / 2;
+  const std::byte* at = matrix.data + panel * matrix.panel_bytes + matrix.scale_bytes + pair * PairBytes(matrix.dtype) +
+                        ByteInPair(matrix.dtype, output - PanelOutputs(matrix, panel).first, (input - block.first) % 2);
+  if (matrix.dtype == DType::kF8E4M3) return E4M3ToFloat(std::to_integer<uint8_t>(*at));
+  if (matrix.dtype == DType::kBF16) return ToFloat(*reinterpret_cast<const BFloat16*>(at));
+  return *reinterpret_cast<const float*>(at);
+}
+
+float PackedScale(const PackedMatrix& matrix, int64_t output, int64_t input) {
+  if (matrix.scale_bytes == 0) return 1.0f;
+  const std::byte* panel = matrix.data + PanelOf(matrix, output) * matrix.panel_bytes;
+  return reinterpret_cast<const float*>(panel)[KBlockAt(matrix, input).number];
+}
+
+int64_t PackedBytes(const PackSource& source) {
+  if (!CheckSource(source).ok()) return 0;
+  const PackedMatrix matrix = Describe(source);
+  return matrix.panels * matrix.panel_bytes;
+}
+
+KernelError PackMatrix(const Context& context, const PackSource& source, std::span<std::byte> to, PackedMatrix* packed) {
+  ATOLL_RETURN_IF_KERNEL_ERROR(CheckSource(source));
+  PackedMatrix matrix = Describe(source);
+  if (static_cast<int64_t>(to.size()) < matrix.panels * matrix.panel_bytes || reinterpret_cast<uintptr_t>(to.data()) % kAlignment != 0) {
+    return InvalidShape("packing needs " + std::to_string(matrix.panels * matrix.panel_bytes) + " bytes aligned to 64, found " +
+                        std::to_string(to.size()));
+  }
+  matrix.data = to.data();
+  std::atomic<int64_t> nan_at{-1};
+  ParallelFor(context, matrix.panels, [&](int64_t panel, int) {
+    const int64_t at = PackPanel(source, matrix, panel, to.data() + panel * matrix.panel_bytes);
+    if (at >= 0) nan_at.store(at, std::memory_order_relaxed);
+  });
+  if (nan_at.load() >= 0) return NanError(source, matrix, nan_at.load());
+  *packed = matrix;
+  return {};
+}
+
+}  // namespace atoll::kernels
