@@ -44,7 +44,8 @@ class GroupedExperts {
 
  private:
   GroupedExpertsLimits limits_;
-  HugeBuffer products_;   // h [pairs, intermediate]
+  int64_t product_stride_;
+  HugeBuffer products_;   // h [pairs, intermediate], elements of the activation dtype
 };
 
 }  // namespace atoll::kernels

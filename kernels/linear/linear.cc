@@ -1,17 +1,13 @@
 #include "kernels/linear/linear.h"
 
 #include <algorithm>
-#include <array>
 #include <string>
 
+#include "kernels/linear/block_plan.h"
 #include "kernels/linear/panel_run.h"
 
 namespace atoll::kernels {
 namespace {
-
-constexpr int64_t kTasksMax = 512;        // of one parallel region; more are done in several
-constexpr int64_t kBlocksPerThread = 4;   // fewer, and rows are cut too, so that no thread waits long for the last block
-constexpr int64_t kRowsMin = 24;          // of such a cut: below it decoding the weights again costs more than it gains
 
 std::string Shape(int64_t rows, int64_t cols) { return "[" + std::to_string(rows) + ", " + std::to_string(cols) + "]"; }
 
@@ -34,44 +30,18 @@ KernelError Check(const LinearTask& task) {
   return {};
 }
 
-struct Cut {
-  int64_t tiles = 0;        // of rows
-  int64_t first_block = 0;  // of this task among those of the region
-};
-
-// Block b of a task: panel b / tiles, tile b % tiles, so that a panel's tiles follow each other while it is in the cache.
-void RunBlock(PanelFunction panel_function, const LinearTask& task, int64_t tiles, int64_t block) {
-  const int64_t panel = block / tiles, tile = block % tiles;
-  const int64_t row0 = task.x.rows * tile / tiles, row1 = task.x.rows * (tile + 1) / tiles;
-  PanelRun run = MakePanelRun(task.weights, panel, task.x.Rows(row0, row1 - row0), nullptr,
-                              ColumnsFrom(task.y.Rows(row0, row1 - row0), PanelOutputs(task.weights, panel).first));
-  run.add = task.mode == LinearMode::kAdd;
-  panel_function(run);
-}
-
-int64_t Tiles(int64_t rows, int64_t panels, int threads) {
-  int64_t tiles = (rows + kPanelRowsMax - 1) / kPanelRowsMax;
-  if (threads > 1) {
-    const int64_t wanted = (threads * kBlocksPerThread + panels - 1) / std::max<int64_t>(panels, 1);
-    tiles = std::max(tiles, std::min(wanted, rows / kRowsMin));
-  }
-  return tiles;
-}
-
 void RunRegion(const Context& context, std::span<const LinearTask> tasks) {
-  std::array<Cut, kTasksMax> cuts;
-  int64_t panels = 0, blocks = 0;
-  for (const LinearTask& task : tasks) panels += task.x.rows > 0 ? task.weights.panels : 0;
-  for (size_t i = 0; i < tasks.size(); ++i) {
-    cuts[i] = {Tiles(tasks[i].x.rows, panels, Threads(context)), blocks};
-    blocks += cuts[i].tiles * tasks[i].weights.panels;
-  }
+  BlockPlan plan(Threads(context));
+  for (const LinearTask& task : tasks) plan.CountPanels(task.x.rows, task.weights.panels);
+  for (const LinearTask& task : tasks) plan.Add(task.x.rows, task.weights.panels);
   const PanelFunction panel_function = ChoosePanel(context.isa);
-  ParallelFor(context, blocks, [&](int64_t block, int) {
-    const auto after = std::upper_bound(cuts.begin(), cuts.begin() + tasks.size(), block,
-                                        [](int64_t b, const Cut& cut) { return b < cut.first_block; });
-    const size_t i = after - cuts.begin() - 1;
-    RunBlock(panel_function, tasks[i], cuts[i].tiles, block - cuts[i].first_block);
+  ParallelFor(context, plan.blocks(), [&](int64_t number, int) {
+    const BlockPlan::Block block = plan.At(number);
+    const LinearTask& task = tasks[block.task];
+    PanelRun run = MakePanelRun(task.weights, block.panel, task.x.Rows(block.row0, block.rows), nullptr,
+                                ColumnsFrom(task.y.Rows(block.row0, block.rows), PanelOutputs(task.weights, block.panel).first));
+    run.add = task.mode == LinearMode::kAdd;
+    panel_function(run);
   });
 }
 
@@ -99,8 +69,8 @@ PanelFunction ChoosePanel(Isa isa) {
 
 KernelError LinearBatch(const Context& context, std::span<const LinearTask> tasks) {
   for (const LinearTask& task : tasks) ATOLL_RETURN_IF_KERNEL_ERROR(Check(task));
-  for (size_t first = 0; first < tasks.size(); first += kTasksMax) {
-    RunRegion(context, tasks.subspan(first, std::min<size_t>(kTasksMax, tasks.size() - first)));
+  for (size_t first = 0; first < tasks.size(); first += BlockPlan::kTasksMax) {
+    RunRegion(context, tasks.subspan(first, std::min<size_t>(BlockPlan::kTasksMax, tasks.size() - first)));
   }
   return {};
 }
