@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <memory>
 #include <string>
+#include <utility>
 
 #include "base/status.h"
 #include "model/tokenizer/tokenizer.h"

@@ -47,15 +47,18 @@ INSTANTIATE_TEST_SUITE_P(
                     Case{"\u0001中", "\u0001|中"}, Case{"!a1b", "!a|1|b"}, Case{"!é", "!|é"}, Case{"é!abc", "é|!abc"}, Case{"\n a", "\n| a"},
                     Case{"\n  a", "\n| | a"}, Case{"\x0B\x0C x", "\x0B\x0C| x"}, Case{"゛ー・", "゛ー・"}, Case{" ー", " |ー"}));
 
-// The classes that the table gives, counted: Unicode 16.0's own figures, from which the two sets that stand apart are taken.
+// How many code points Unicode 16.0 has of each; letters, marks, punctuation and symbols without those in the han and kana set.
 TEST(UnicodeClass, CountsOfUnicode16) {
   std::map<CharClass, int> count;
   for (uint32_t code_point = 0; code_point < 0x110000; ++code_point) ++count[ClassOf(code_point)];
   constexpr int kHanOrKana = 0x9FA5 - 0x4E00 + 1 + 0x30FF - 0x3040 + 1;
-  // Of U+3040..30FF 182 are letters, 2 marks, 2 punctuation, 2 symbols... the rest are unassigned: see the next test.
   EXPECT_EQ(count[CharClass::kHanOrKana], kHanOrKana);
   EXPECT_EQ(count[CharClass::kSpace], 25);
   EXPECT_EQ(count[CharClass::kNumber], 1911);
+  EXPECT_EQ(count[CharClass::kLetter], 141028 - (0x9FA5 - 0x4E00 + 1) - 183);
+  EXPECT_EQ(count[CharClass::kMark], 2501 - 2);
+  EXPECT_EQ(count[CharClass::kPunctuation], 855 - 2);
+  EXPECT_EQ(count[CharClass::kSymbol], 8514 - 2);
 }
 
 TEST(UnicodeClass, OneOfEach) {
