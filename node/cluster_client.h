@@ -11,8 +11,8 @@
 
 namespace atoll::node {
 
-// What the client asks of its node and tells it. Called from the client's two threads, never concurrently with
-// themselves; implementations hand over to their own thread and return at once.
+// What the client asks of its node and tells it. Called from the client's threads; implementations hand over to
+// their own thread and return at once. None may stop or destroy the client.
 class ClusterMember {
  public:
   virtual ~ClusterMember() = default;
@@ -36,7 +36,7 @@ struct ClusterClientOptions {
   int32_t backoff_ms_max = 1000;
 };
 
-// Thread-safe. Owns two threads; `member` outlives it.
+// Thread-safe. Owns a thread; `member` outlives it.
 class ClusterClient {
  public:
   ClusterClient(ClusterClientOptions options, ClusterMember* member);

@@ -3,7 +3,8 @@
 #include <algorithm>
 
 #include "atoll/v1/session.grpc.pb.h"
-#include "net/grpc/status.h"
+#include "net/grpc/channel.h"
+#include "net/grpc/status_map.h"
 
 namespace atoll::node {
 namespace {
@@ -46,8 +47,7 @@ absl::StatusOr<net::SessionTicket> ToTicket(const v1::OpenSessionResponse& proto
 
 absl::StatusOr<net::SessionTicket> OpenSession(const std::string& control_address, const SessionRequest& request,
                                                std::chrono::milliseconds timeout) {
-  auto channel = grpc::CreateChannel(control_address, grpc::InsecureChannelCredentials());
-  auto stub = v1::SessionService::NewStub(channel);
+  const auto stub = v1::SessionService::NewStub(net::MakeChannel(control_address));
   grpc::ClientContext context;
   context.set_deadline(std::chrono::system_clock::now() + timeout);
   v1::OpenSessionResponse response;

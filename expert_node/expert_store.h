@@ -1,0 +1,110 @@
+#pragma once
+
+// The replicas that this node holds. An assignment is loaded in the background, one expert at a time, into slots of one
+// buffer that was sized at start; what is loaded is published as an immutable table, so that serving never waits. Replicas
+// that a newer assignment does not name stay until their slot is needed and no batch uses them.
+
+#include <array>
+#include <condition_variable>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <thread>
+#include <vector>
+
+#include "base/status.h"
+#include "expert_node/expert_slots.h"
+#include "kernels/context.h"
+#include "kernels/linear/packed_matrix.h"
+#include "model/checkpoint.h"
+#include "node/cluster.h"
+
+namespace atoll::expert_node {
+
+// One loaded expert; its slot is free again when it dies.
+struct Replica {
+  Replica(std::shared_ptr<ExpertSlots> s, int32_t i) : slots(std::move(s)), slot(i) {}
+  ~Replica() { slots->Free(slot); }
+  Replica(const Replica&) = delete;
+  Replica& operator=(const Replica&) = delete;
+
+  kernels::PackedMatrix gate, up, down;
+  const std::shared_ptr<ExpertSlots> slots;  // shared with the store: the last one to go frees the memory
+  const int32_t slot;
+};
+
+// What is loaded. Replicas are shared between tables: a batch keeps the table that it started with.
+struct ExpertTable {
+  uint64_t loaded_epoch = 0;  // the newest assignment that is loaded whole
+  int64_t experts = 0;        // per layer
+  std::vector<std::shared_ptr<const Replica>> replicas;  // [layers * experts], null where not loaded
+
+  const Replica* Find(int64_t layer, int64_t expert) const { return replicas[layer * experts + expert].get(); }
+};
+
+struct ExpertStoreOptions {
+  uint64_t memory_bytes = 0;  // for packed weights
+  // Called on the loading thread when the checkpoint has an expert that cannot be read; the node cannot do its part.
+  std::function<void(const absl::Status&)> on_error;
+};
+
+// Thread-safe.
+class ExpertStore {
+ public:
+  // `checkpoint` outlives the store. ResourceExhausted when not one expert fits into memory_bytes.
+  static absl::StatusOr<std::unique_ptr<ExpertStore>> Create(const model::Checkpoint& checkpoint, kernels::Isa isa,
+                                                             ExpertStoreOptions options);
+  ~ExpertStore();
+
+  // Loads in the background; a newer assignment replaces one that still loads. One of a lower epoch is ignored.
+  void Assign(node::Assignment assignment);
+  std::shared_ptr<const ExpertTable> Table() const;
+
+  struct LoadState {
+    uint64_t loaded_epoch = 0;
+    uint64_t loaded_bytes = 0;
+    uint64_t to_load_bytes = 0;
+  };
+  LoadState State() const;
+  std::vector<node::LayerExperts> Loaded() const;
+
+  int64_t expert_bytes() const { return expert_bytes_; }  // packed
+  int32_t slots() const { return slots_->count(); }
+
+ private:
+  ExpertStore(const model::Checkpoint& checkpoint, kernels::Isa isa, ExpertStoreOptions options);
+  absl::Status SizeSlots();
+  absl::Status Check(const node::Assignment& assignment) const;
+  void LoadLoop();
+  std::optional<node::Assignment> AwaitWanted();
+  absl::Status LoadAssignment(const node::Assignment& assignment);
+  absl::Status LoadExpert(model::ExpertId id, const node::Assignment& assignment);
+  int32_t AwaitSlot(const node::Assignment& assignment);
+  void DropUnassigned(const node::Assignment& assignment);
+  void Publish(uint64_t to_load);
+  bool Superseded() const;
+  std::shared_ptr<const Replica>& At(model::ExpertId id) { return loading_.replicas[id.layer * loading_.experts + id.expert]; }
+
+  const model::Checkpoint& checkpoint_;
+  const kernels::Context context_;
+  const ExpertStoreOptions options_;
+  int64_t expert_bytes_ = 0;
+  std::array<int64_t, 3> matrix_bytes_{};  // gate, up, down
+  std::shared_ptr<ExpertSlots> slots_;
+
+  ExpertTable loading_;  // the loading thread's own
+
+  mutable std::mutex mutex_;
+  std::condition_variable wanted_changed_;
+  std::optional<node::Assignment> wanted_;      // guarded by mutex_; what to load next
+  uint64_t newest_epoch_ = 0;                   // guarded by mutex_
+  std::shared_ptr<const ExpertTable> table_;    // guarded by mutex_; shared with batches that run
+  uint64_t loaded_experts_ = 0;                 // guarded by mutex_
+  uint64_t to_load_experts_ = 0;                // guarded by mutex_
+  bool stop_ = false;                           // guarded by mutex_
+  std::thread loader_;
+};
+
+}  // namespace atoll::expert_node
