@@ -38,12 +38,8 @@ class BidiClient final : private grpc::ClientBidiReactor<Request, Response> {
     this->StartCall();
   }
 
-  // Cancels and waits for on_end to return: never destroy it in a callback.
-  ~BidiClient() override {
-    Cancel();
-    std::unique_lock lock(mutex_);
-    done_changed_.wait(lock, [&] { return done_; });
-  }
+  // CancelAndWait: never destroy it in a callback.
+  ~BidiClient() override { CancelAndWait(); }
 
   BidiClient(const BidiClient&) = delete;
   BidiClient& operator=(const BidiClient&) = delete;
@@ -66,6 +62,13 @@ class BidiClient final : private grpc::ClientBidiReactor<Request, Response> {
   }
 
   void Cancel() { context_.TryCancel(); }
+
+  // Returns when on_end has. Never in a callback.
+  void CancelAndWait() {
+    Cancel();
+    std::unique_lock lock(mutex_);
+    done_changed_.wait(lock, [&] { return done_; });
+  }
 
  private:
   void OnReadDone(bool ok) override {

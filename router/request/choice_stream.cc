@@ -1,0 +1,83 @@
+#include "router/request/choice_stream.h"
+
+#include <algorithm>
+
+#include "absl/strings/str_cat.h"
+
+namespace atoll::router {
+
+size_t ChoiceDelta::bytes() const {
+  size_t bytes = text.size() + tokens.size() * sizeof(SampledToken);
+  // All tokens of a request have the same number of alternatives.
+  if (!tokens.empty()) bytes += tokens.size() * tokens.front().top.size() * sizeof(TokenLogprob);
+  return bytes;
+}
+
+void ChoiceDelta::Clear() {
+  text.clear();
+  tokens.clear();
+  finish.reset();
+}
+
+ChoiceStream::ChoiceStream(uint32_t index, const Request& request, const model::Tokenizer* tokenizer,
+                           const std::vector<int32_t>& eos_ids)
+    : request_(request), eos_ids_(eos_ids), stop_matcher_(request.stop) {
+  if (tokenizer != nullptr) detokenizer_.emplace(*tokenizer, model::SpecialTokens::kSkip);
+  delta_.index = index;
+}
+
+absl::Status ChoiceStream::OnEvent(SequenceEvent event) {
+  for (SampledToken& token : event.tokens) {
+    if (ended_) return absl::OkStatus();
+    if (tokens_ >= request_.max_tokens) {
+      return absl::InternalError(absl::StrCat("the attention node sent more than the ", request_.max_tokens, " tokens asked for"));
+    }
+    OnToken(std::move(token));
+  }
+  if (ended_ || !event.end) return absl::OkStatus();
+  return OnEnd(*event.end);
+}
+
+void ChoiceStream::OnToken(SampledToken token) {
+  const int32_t id = token.token_id;
+  delta_.tokens.push_back(std::move(token));
+  ++tokens_;
+  if (!detokenizer_ || !LeavesText(id)) return;
+  const std::string text = detokenizer_->Append(id);
+  // Before min_tokens nothing may end the choice: text from there takes part in no match.
+  if (tokens_ <= request_.min_tokens) {
+    delta_.text += text;
+  } else if (stop_matcher_.Append(text, delta_.text)) {
+    ended_here_ = true;
+    Finish(FinishReason::kStop);
+  }
+}
+
+bool ChoiceStream::LeavesText(int32_t token_id) const {
+  const auto has = [&](const std::vector<int32_t>& ids) { return std::find(ids.begin(), ids.end(), token_id) != ids.end(); };
+  return !has(request_.stop_token_ids) && (request_.ignore_eos || !has(eos_ids_));
+}
+
+absl::Status ChoiceStream::OnEnd(const SequenceEnd& end) {
+  times_ = end.times;
+  if (end.reason == EndReason::kFailed) {
+    return end.failure.ok() ? absl::InternalError("the attention node ended the sequence as failed with status OK") : end.failure;
+  }
+  if (end.reason == EndReason::kCancelled) {
+    return absl::UnavailableError("the attention node cancelled the sequence, which nobody here had asked for; try again");
+  }
+  if (detokenizer_ && stop_matcher_.Append(detokenizer_->Flush(), delta_.text)) {
+    Finish(FinishReason::kStop);
+    return absl::OkStatus();
+  }
+  stop_matcher_.Flush(delta_.text);
+  Finish(end.reason == EndReason::kStop ? FinishReason::kStop : FinishReason::kLength);
+  return absl::OkStatus();
+}
+
+void ChoiceStream::Finish(FinishReason reason) {
+  ended_ = true;
+  delta_.finish = reason;
+}
+
+}  // namespace atoll::router

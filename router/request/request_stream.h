@@ -1,0 +1,132 @@
+#pragma once
+
+// A running request between attention nodes and its client: events go in as they come, at most one message is being
+// written, and what comes meanwhile coalesces into the next one up to a bound. Thread-safe.
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <span>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/status.h"
+#include "router/request/choice_stream.h"
+#include "router/request/request.h"
+#include "router/request/sequence_event.h"
+
+namespace atoll::router {
+
+// What may wait for a slow client: beyond it the request ends with RESOURCE_EXHAUSTED.
+inline constexpr size_t kPendingBytesMax = 256 << 10;
+inline constexpr size_t kPendingBytesMaxPerFurtherChoice = 32 << 10;
+
+// Of the whole request, for its last message.
+struct RequestSummary {
+  int64_t prompt_tokens = 0;
+  int64_t completion_tokens = 0;
+  StageTimes stages;  // of the choice that took longest in each stage
+  int64_t first_token_us = 0;
+  int64_t total_us = 0;
+  uint64_t seed = 0;
+};
+
+struct ResponseDelta {
+  std::span<const ChoiceDelta* const> choices;
+  const RequestSummary* summary = nullptr;  // in the last message alone
+};
+
+// The client's end. Called with the stream's lock held: must not call the stream from within. After a Write with a
+// summary, or an End, it is not called again.
+class ResponseSink {
+ public:
+  virtual ~ResponseSink() = default;
+  // Copies the delta. RequestStream::OnWriteDone follows from another place; after the last message the call is OK.
+  virtual void Write(const ResponseDelta& delta) = 0;
+  // The call ends with an error; no write is in flight.
+  virtual void End(const absl::Status& status) = 0;
+};
+
+// Where a request's sequences run.
+class SequenceHost {
+ public:
+  virtual ~SequenceHost() = default;
+  virtual void CancelSequence(uint64_t sequence_id) = 0;
+};
+
+struct RequestOutcome {
+  absl::Status status;
+  int64_t prompt_tokens = 0;
+  int64_t completion_tokens = 0;
+};
+
+class RequestStream;
+
+// Who keeps account of requests. Called with the stream's lock held: must not call the stream from within.
+class RequestObserver {
+ public:
+  virtual ~RequestObserver() = default;
+  virtual void OnFirstToken(const RequestStream& stream) = 0;
+  // Once, when the client can get nothing more.
+  virtual void OnRequestEnd(const RequestStream& stream, const RequestOutcome& outcome) = 0;
+};
+
+// What a stream refers to and does not own; all of it outlives the stream.
+struct StreamSurroundings {
+  const model::Tokenizer* tokenizer = nullptr;  // null: token ids alone
+  const std::vector<int32_t>* eos_ids = nullptr;
+  const Clock* clock = nullptr;
+  RequestObserver* observer = nullptr;
+};
+
+// Owned by its client's call and by the attention client that feeds it; either may let go first.
+class RequestStream {
+ public:
+  // `sink` stays until it has been ended. Sequence of choice i is first_sequence_id + i.
+  RequestStream(Request request, uint64_t first_sequence_id, const StreamSurroundings& surroundings, ResponseSink* sink);
+
+  const Request& request() const { return request_; }
+  uint64_t sequence_id(int32_t choice) const { return first_sequence_id_ + choice; }
+  bool PastDeadline(int64_t now_ns) const { return now_ns >= deadline_ns_; }
+
+  // Before the first event, once the sequences are submitted.
+  void SetHost(std::shared_ptr<SequenceHost> host);
+
+  void OnEvent(int32_t choice, SequenceEvent event);
+  void OnWriteDone(bool ok);
+  // Ends the request with an error unless it has ended; its sequences are cancelled. CANCELLED when the client has left.
+  void Fail(const absl::Status& status);
+
+ private:
+  void TouchLocked(int32_t choice);
+  void PumpLocked();
+  void WriteLocked();
+  void FailLocked(const absl::Status& status);
+  void CancelUnfinishedLocked();
+  void EndSinkLocked();
+  size_t PendingBytesLocked() const;
+  void SummariseLocked();
+  void ReportLocked(const absl::Status& status);
+
+  const Request request_;
+  const uint64_t first_sequence_id_;
+  const StreamSurroundings surroundings_;
+  const int64_t started_ns_;
+  const int64_t deadline_ns_;
+
+  std::mutex mutex_;  // guards all below
+  ResponseSink* sink_;
+  std::shared_ptr<SequenceHost> host_;
+  std::vector<ChoiceStream> choices_;
+  std::vector<int32_t> touched_;               // choices with something to write, in order of arrival
+  std::vector<const ChoiceDelta*> being_sent_;  // scratch of WriteLocked
+  int32_t unfinished_;
+  bool write_in_flight_ = false;
+  bool reported_ = false;
+  std::optional<absl::Status> failure_;
+  RequestSummary summary_;
+};
+
+}  // namespace atoll::router
