@@ -10,6 +10,7 @@ namespace atoll::kernels {
 namespace {
 
 #define ATOLL_INLINE inline __attribute__((always_inline))
+#define ATOLL_UNROLL _Pragma("GCC unroll 16")   // accumulators are arrays: only unrolled do they become registers
 
 constexpr int kVectors = 8;           // of 8 outputs in a panel
 constexpr int64_t kLanes = 64;
@@ -169,7 +170,7 @@ ATOLL_INLINE int64_t BlockLength(const PanelRun& run, int64_t k) {
 template <typename Weights, typename X>
 ATOLL_INLINE void MultiplyPair(const Weights& weights, const char* pair, const char* x, bool whole, __m256 (&acc)[kVectors]) {
   const OddEven value = X::Pair(x, whole);
-  for (int quarter = 0; quarter < 4; ++quarter) {
+  ATOLL_UNROLL for (int quarter = 0; quarter < 4; ++quarter) {
     __m256 odd[2], even[2];
     weights.Floats(pair, quarter, odd, even);
     __m256& first = acc[Weights::First(quarter)];
@@ -188,14 +189,14 @@ void StreamRow(const PanelRun& run) {
   for (int64_t k = 0, length = 0, block = 0; k < run.inputs; k += length, ++block) {
     length = BlockLength<Weights>(run, k);
     __m256 acc[kVectors];
-    for (int v = 0; v < kVectors; ++v) acc[v] = _mm256_setzero_ps();
+    ATOLL_UNROLL for (int v = 0; v < kVectors; ++v) acc[v] = _mm256_setzero_ps();
     int64_t i = 0;
     for (; i + 1 < length; i += 2, pair += Weights::kPairBytes) MultiplyPair<Weights, X>(weights, pair, x + (k + i) * X::kBytes, true, acc);
     if (i < length) {
       MultiplyPair<Weights, X>(weights, pair, x + (k + i) * X::kBytes, false, acc);
       pair += Weights::kPairBytes;
     }
-    for (int v = 0; v < kVectors; ++v) {
+    ATOLL_UNROLL for (int v = 0; v < kVectors; ++v) {
       const __m256 sum = Weights::kScaled ? _mm256_fmadd_ps(_mm256_set1_ps(run.scales[block]), acc[v], _mm256_load_ps(total + 8 * v)) : acc[v];
       _mm256_store_ps(total + 8 * v, sum);
     }
@@ -224,19 +225,19 @@ struct alignas(64) Scratch {
 template <int R>
 void Tile(const float* weights, const float* x, int64_t inputs, int64_t lane, const TileStep& step) {
   __m256 acc[R][2];
-  for (int r = 0; r < R; ++r) {
-    for (int v = 0; v < 2; ++v) acc[r][v] = step.from_zero ? _mm256_setzero_ps() : _mm256_load_ps(step.acc + r * kLanes + lane + 8 * v);
+  ATOLL_UNROLL for (int r = 0; r < R; ++r) {
+    ATOLL_UNROLL for (int v = 0; v < 2; ++v) acc[r][v] = step.from_zero ? _mm256_setzero_ps() : _mm256_load_ps(step.acc + r * kLanes + lane + 8 * v);
   }
   for (int64_t i = 0; i < inputs; ++i) {
     const __m256 first = _mm256_load_ps(weights + i * kLanes + lane), second = _mm256_load_ps(weights + i * kLanes + lane + 8);
-    for (int r = 0; r < R; ++r) {
+    ATOLL_UNROLL for (int r = 0; r < R; ++r) {
       const __m256 value = _mm256_broadcast_ss(x + r * kBlockInputs + i);
       acc[r][0] = _mm256_fmadd_ps(first, value, acc[r][0]);
       acc[r][1] = _mm256_fmadd_ps(second, value, acc[r][1]);
     }
   }
-  for (int r = 0; r < R; ++r) {
-    for (int v = 0; v < 2; ++v) {
+  ATOLL_UNROLL for (int r = 0; r < R; ++r) {
+    ATOLL_UNROLL for (int v = 0; v < 2; ++v) {
       float* const total = step.total + r * kLanes + lane + 8 * v;
       if (step.scaled) {
         _mm256_store_ps(total, _mm256_fmadd_ps(_mm256_set1_ps(step.scale), acc[r][v], _mm256_load_ps(total)));
@@ -266,7 +267,7 @@ ATOLL_INLINE void TilesOf(int rows, const Scratch& scratch, int64_t inputs, cons
 template <typename Weights>
 ATOLL_INLINE void DecodeFloats(const Weights& weights, const char* pair, int64_t pairs, float* to) {
   for (int64_t p = 0; p < pairs; ++p, pair += Weights::kPairBytes, to += 2 * kLanes) {
-    for (int quarter = 0; quarter < 4; ++quarter) {
+    ATOLL_UNROLL for (int quarter = 0; quarter < 4; ++quarter) {
       __m256 odd[2], even[2];
       weights.Floats(pair, quarter, odd, even);
       _mm256_store_ps(to + 8 * Weights::First(quarter), odd[0]);

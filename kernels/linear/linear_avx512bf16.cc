@@ -19,11 +19,11 @@ struct DotForm {
   ATOLL_INLINE static void Pair(const Weights& weights, const char* pair, const char* const (&x)[R], int64_t k, bool whole,
                                 __m512 (&acc)[R][kVectors]) {
     __m512i value[R];
-    for (int r = 0; r < R; ++r) value[r] = _mm512_set1_epi32(whole ? LoadWord32(x[r] + 2 * k) : LoadWord16(x[r] + 2 * k));
-    for (int half = 0; half < 2; ++half) {
+    ATOLL_UNROLL for (int r = 0; r < R; ++r) value[r] = _mm512_set1_epi32(whole ? LoadWord32(x[r] + 2 * k) : LoadWord16(x[r] + 2 * k));
+    ATOLL_UNROLL for (int half = 0; half < 2; ++half) {
       __m512i first, second;
       weights.Pairs(pair, half, first, second);
-      for (int r = 0; r < R; ++r) {
+      ATOLL_UNROLL for (int r = 0; r < R; ++r) {
         acc[r][2 * half] = Dot(first, value[r], acc[r][2 * half]);
         acc[r][2 * half + 1] = Dot(second, value[r], acc[r][2 * half + 1]);
       }
@@ -44,20 +44,20 @@ template <int R>
 void DotTile(const char* weights, const char* const (&rows)[kGroupRowsMax], int64_t pairs, bool odd_end, const TileStep& step) {
   __m512 acc[R][kVectors];
   const char* x[R];
-  for (int r = 0; r < R; ++r) x[r] = rows[r];
+  ATOLL_UNROLL for (int r = 0; r < R; ++r) x[r] = rows[r];
   BeginTile<R>(step, acc);
   for (int64_t p = 0; p < pairs; ++p, weights += kDotPairBytes) {
     __m512i w[kVectors];
-    for (int v = 0; v < kVectors; ++v) w[v] = _mm512_loadu_si512(weights + 64 * v);
-    for (int r = 0; r < R; ++r) {
+    ATOLL_UNROLL for (int v = 0; v < kVectors; ++v) w[v] = _mm512_loadu_si512(weights + 64 * v);
+    ATOLL_UNROLL for (int r = 0; r < R; ++r) {
       const __m512i value = _mm512_set1_epi32(LoadWord32(x[r] + 4 * p));
-      for (int v = 0; v < kVectors; ++v) acc[r][v] = Dot(w[v], value, acc[r][v]);
+      ATOLL_UNROLL for (int v = 0; v < kVectors; ++v) acc[r][v] = Dot(w[v], value, acc[r][v]);
     }
   }
   if (odd_end) {
-    for (int r = 0; r < R; ++r) {
+    ATOLL_UNROLL for (int r = 0; r < R; ++r) {
       const __m512i value = _mm512_set1_epi32(LoadWord16(x[r] + 4 * pairs));
-      for (int v = 0; v < kVectors; ++v) acc[r][v] = Dot(_mm512_loadu_si512(weights + 64 * v), value, acc[r][v]);
+      ATOLL_UNROLL for (int v = 0; v < kVectors; ++v) acc[r][v] = Dot(_mm512_loadu_si512(weights + 64 * v), value, acc[r][v]);
     }
   }
   EndTile<R>(step, acc);
@@ -81,7 +81,7 @@ template <typename Weights>
 ATOLL_INLINE const char* BlockPairs(const Weights& weights, const char* pair, int64_t pairs, char* to) {
   if constexpr (!Weights::kScaled) return pair;
   for (int64_t p = 0; p < pairs; ++p) {
-    for (int half = 0; half < 2; ++half) {
+    ATOLL_UNROLL for (int half = 0; half < 2; ++half) {
       __m512i first, second;
       weights.Pairs(pair + p * Weights::kPairBytes, half, first, second);
       _mm512_store_si512(to + p * kDotPairBytes + 128 * half, first);
@@ -116,7 +116,7 @@ void DotRows(const PanelRun& run) {
   }
   for (int64_t row = 0; row < run.rows; ++row) {
     __m512 value[kVectors];
-    for (int v = 0; v < kVectors; ++v) value[v] = _mm512_load_ps(scratch.sums + row * kLanes + 16 * v);
+    ATOLL_UNROLL for (int v = 0; v < kVectors; ++v) value[v] = _mm512_load_ps(scratch.sums + row * kLanes + 16 * v);
     StoreRow(run, row, value);
   }
 }

@@ -20,6 +20,7 @@ constexpr int kStreamRowsMax = 4;     // above: decode once, use for all rows
 constexpr int kGroupRowsMax = 6;
 
 #define ATOLL_INLINE inline __attribute__((always_inline))
+#define ATOLL_UNROLL _Pragma("GCC unroll 16")   // accumulators are arrays: only unrolled do they become registers
 
 ATOLL_INLINE int32_t LoadWord32(const char* from) {
   int32_t word;
@@ -158,7 +159,7 @@ ATOLL_INLINE __m256i RoundToBf16(__m512 value) {
 
 ATOLL_INLINE void StoreRow(const PanelRun& run, int64_t row, const __m512 (&value)[kVectors]) {
   char* const y = run.y + row * run.y_stride;
-  for (int v = 0; v < kVectors; ++v) {
+  ATOLL_UNROLL for (int v = 0; v < kVectors; ++v) {
     const int64_t left = run.width - 16 * v;
     if (left <= 0) return;
     const __mmask16 there = static_cast<__mmask16>(left >= 16 ? 0xFFFF : (1 << left) - 1);
@@ -193,12 +194,12 @@ struct FmaForm {
   ATOLL_INLINE static void Pair(const Weights& weights, const char* pair, const char* const (&x)[R], int64_t k, bool whole,
                                 __m512 (&acc)[R][kVectors]) {
     OddEven value[R];
-    for (int r = 0; r < R; ++r) value[r] = X::Pair(x[r] + k * kXBytes, whole);
-    for (int half = 0; half < 2; ++half) {
+    ATOLL_UNROLL for (int r = 0; r < R; ++r) value[r] = X::Pair(x[r] + k * kXBytes, whole);
+    ATOLL_UNROLL for (int half = 0; half < 2; ++half) {
       __m512 odd[2], even[2];
       weights.Floats(pair, half, odd, even);
-      for (int r = 0; r < R; ++r) {
-        for (int v = 0; v < 2; ++v) {
+      ATOLL_UNROLL for (int r = 0; r < R; ++r) {
+        ATOLL_UNROLL for (int v = 0; v < 2; ++v) {
           acc[r][2 * half + v] = _mm512_fmadd_ps(odd[v], value[r].odd, acc[r][2 * half + v]);
           acc[r][2 * half + v] = _mm512_fmadd_ps(even[v], value[r].even, acc[r][2 * half + v]);
         }
@@ -212,17 +213,17 @@ void StreamRows(const PanelRun& run) {
   using Weights = typename Form::Weights;
   const Weights weights;
   const char* x[R];
-  for (int r = 0; r < R; ++r) x[r] = RowOf(run, r);
+  ATOLL_UNROLL for (int r = 0; r < R; ++r) x[r] = RowOf(run, r);
   const char* pair = run.weights;
   __m512 total[R][kVectors];
-  for (int r = 0; r < R; ++r) {
-    for (int v = 0; v < kVectors; ++v) total[r][v] = _mm512_setzero_ps();
+  ATOLL_UNROLL for (int r = 0; r < R; ++r) {
+    ATOLL_UNROLL for (int v = 0; v < kVectors; ++v) total[r][v] = _mm512_setzero_ps();
   }
   for (int64_t k = 0, length = 0, block = 0; k < run.inputs; k += length, ++block) {
     length = BlockLength<Weights>(run, k);
     __m512 acc[R][kVectors];
-    for (int r = 0; r < R; ++r) {
-      for (int v = 0; v < kVectors; ++v) acc[r][v] = _mm512_setzero_ps();
+    ATOLL_UNROLL for (int r = 0; r < R; ++r) {
+      ATOLL_UNROLL for (int v = 0; v < kVectors; ++v) acc[r][v] = _mm512_setzero_ps();
     }
     int64_t i = 0;
     for (; i + 1 < length; i += 2, pair += Weights::kPairBytes) Form::template Pair<R>(weights, pair, x, k + i, true, acc);
@@ -231,11 +232,11 @@ void StreamRows(const PanelRun& run) {
       pair += Weights::kPairBytes;
     }
     const __m512 scale = _mm512_set1_ps(Weights::kScaled ? run.scales[block] : 0.0f);
-    for (int r = 0; r < R; ++r) {
-      for (int v = 0; v < kVectors; ++v) total[r][v] = Weights::kScaled ? _mm512_fmadd_ps(scale, acc[r][v], total[r][v]) : acc[r][v];
+    ATOLL_UNROLL for (int r = 0; r < R; ++r) {
+      ATOLL_UNROLL for (int v = 0; v < kVectors; ++v) total[r][v] = Weights::kScaled ? _mm512_fmadd_ps(scale, acc[r][v], total[r][v]) : acc[r][v];
     }
   }
-  for (int r = 0; r < R; ++r) StoreRow(run, r, total[r]);
+  ATOLL_UNROLL for (int r = 0; r < R; ++r) StoreRow(run, r, total[r]);
 }
 
 // ---- many rows: tiles -------------------------------------------------------------------------------------------------------
@@ -251,15 +252,15 @@ struct TileStep {
 
 template <int R>
 ATOLL_INLINE void BeginTile(const TileStep& step, __m512 (&acc)[R][kVectors]) {
-  for (int r = 0; r < R; ++r) {
-    for (int v = 0; v < kVectors; ++v) acc[r][v] = step.from_zero ? _mm512_setzero_ps() : _mm512_load_ps(step.acc + r * kLanes + 16 * v);
+  ATOLL_UNROLL for (int r = 0; r < R; ++r) {
+    ATOLL_UNROLL for (int v = 0; v < kVectors; ++v) acc[r][v] = step.from_zero ? _mm512_setzero_ps() : _mm512_load_ps(step.acc + r * kLanes + 16 * v);
   }
 }
 
 template <int R>
 ATOLL_INLINE void EndTile(const TileStep& step, const __m512 (&acc)[R][kVectors]) {
-  for (int r = 0; r < R; ++r) {
-    for (int v = 0; v < kVectors; ++v) {
+  ATOLL_UNROLL for (int r = 0; r < R; ++r) {
+    ATOLL_UNROLL for (int v = 0; v < kVectors; ++v) {
       float* const total = step.total + r * kLanes + 16 * v;
       if (step.scaled) {
         _mm512_store_ps(total, _mm512_fmadd_ps(_mm512_set1_ps(step.scale), acc[r][v], _mm512_load_ps(total)));
@@ -285,10 +286,10 @@ void FmaTile(const float* weights, const float* x, int64_t inputs, const TileSte
   BeginTile<R>(step, acc);
   for (int64_t i = 0; i < inputs; ++i, weights += kLanes) {
     __m512 w[kVectors];
-    for (int v = 0; v < kVectors; ++v) w[v] = _mm512_load_ps(weights + 16 * v);
-    for (int r = 0; r < R; ++r) {
+    ATOLL_UNROLL for (int v = 0; v < kVectors; ++v) w[v] = _mm512_load_ps(weights + 16 * v);
+    ATOLL_UNROLL for (int r = 0; r < R; ++r) {
       const __m512 value = _mm512_set1_ps(x[r * kFmaInputs + i]);
-      for (int v = 0; v < kVectors; ++v) acc[r][v] = _mm512_fmadd_ps(w[v], value, acc[r][v]);
+      ATOLL_UNROLL for (int v = 0; v < kVectors; ++v) acc[r][v] = _mm512_fmadd_ps(w[v], value, acc[r][v]);
     }
   }
   EndTile<R>(step, acc);
@@ -308,10 +309,10 @@ ATOLL_INLINE void FmaTileOf(int rows, const float* weights, const float* x, int6
 template <typename Weights>
 ATOLL_INLINE void DecodeFloats(const Weights& weights, const char* pair, int64_t pairs, float* to) {
   for (int64_t p = 0; p < pairs; ++p, pair += Weights::kPairBytes, to += 2 * kLanes) {
-    for (int half = 0; half < 2; ++half) {
+    ATOLL_UNROLL for (int half = 0; half < 2; ++half) {
       __m512 odd[2], even[2];
       weights.Floats(pair, half, odd, even);
-      for (int v = 0; v < 2; ++v) {
+      ATOLL_UNROLL for (int v = 0; v < 2; ++v) {
         _mm512_store_ps(to + 32 * half + 16 * v, odd[v]);
         _mm512_store_ps(to + kLanes + 32 * half + 16 * v, even[v]);
       }
@@ -348,7 +349,7 @@ void FmaRows(const PanelRun& run) {
   }
   for (int64_t row = 0; row < run.rows; ++row) {
     __m512 value[kVectors];
-    for (int v = 0; v < kVectors; ++v) value[v] = _mm512_load_ps(result + row * kLanes + 16 * v);
+    ATOLL_UNROLL for (int v = 0; v < kVectors; ++v) value[v] = _mm512_load_ps(result + row * kLanes + 16 * v);
     StoreRow(run, row, value);
   }
 }

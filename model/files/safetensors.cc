@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "absl/strings/escaping.h"
+#include "absl/strings/str_format.h"
 #include "model/files/json_reader.h"
 
 namespace atoll::model {
@@ -149,6 +150,10 @@ absl::Status CheckFileName(const std::string& name) {
 void AppendJsonString(const std::string& text, std::string& out) {
   out += '"';
   for (char c : text) {
+    if (static_cast<uint8_t>(c) < 0x20) {
+      absl::StrAppendFormat(&out, "\\u%04x", static_cast<unsigned>(c));
+      continue;
+    }
     if (c == '"' || c == '\\') out += '\\';
     out += c;
   }
