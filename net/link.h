@@ -100,7 +100,7 @@ class LinkHost {
 
 // All times and caps of a host in one place.
 struct LinkHostOptions {
-  std::string name;              // of this process, in its peers' messages
+  std::string name{};            // of this process, in its peers' messages
   uint64_t incarnation = 1;      // RandomNumber() in a real process
   int64_t tick_ms = 20;          // longest time without progress
   int64_t heartbeat_ms = 50;     // sent when nothing else was for so long

@@ -13,6 +13,7 @@
 namespace atoll::net {
 
 class MemoryHub;
+class Transport;
 
 class MemoryNetwork {
  public:
@@ -24,6 +25,9 @@ class MemoryNetwork {
   // The host's data address is "memory:" + options.name; names are unique among living hosts. Hosts may outlive the
   // network object. AlreadyExists for a name in use.
   absl::StatusOr<std::unique_ptr<LinkHost>> OpenHost(const LinkHostOptions& options, LinkHandler& handler);
+
+  // The bare transport under a host, for a peer that keeps to no protocol. The name must be free.
+  std::unique_ptr<Transport> OpenTransport(const std::string& name);
 
   void SetFaults(const FaultPlan& plan);  // of messages sent from now on
   // Messages from and to the host vanish without a sign (a black hole, or a stopped process), or flow again.

@@ -43,7 +43,7 @@ absl::StatusOr<Channel*> MemoryTransport::Connect(const std::string& address) {
   return &Add(connection);
 }
 
-void MemoryTransport::Release(Channel& channel) {
+void MemoryTransport::Release(Channel& channel, ReleaseMode) {
   const auto found = channels_.find(static_cast<MemoryChannel&>(channel).connection());
   if (found == channels_.end()) return;
   hub_->Close(name_, found->first);
@@ -62,7 +62,7 @@ bool MemoryTransport::Progress() {
 void MemoryTransport::Handle(const MemoryMessage& message) {
   if (message.kind == MemoryMessage::Kind::kConnect) {
     MemoryChannel& channel = Add(message.connection);
-    if (!events_->OnAccepted(channel)) Release(channel);
+    if (!events_->OnAccepted(channel)) Release(channel, ReleaseMode::kNow);
     return;
   }
   const auto found = channels_.find(message.connection);

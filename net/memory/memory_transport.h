@@ -21,7 +21,7 @@ class MemoryTransport final : public Transport {
 
   void Attach(TransportEvents& events) override { events_ = &events; }
   absl::StatusOr<Channel*> Connect(const std::string& address) override;
-  void Release(Channel& channel) override;
+  void Release(Channel& channel, ReleaseMode mode) override;
   bool Progress() override;
   bool Arm() override { return true; }
   void Wait(std::chrono::nanoseconds timeout) override { hub_->Wait(name_, timeout); }

@@ -41,14 +41,17 @@ class TransportEvents {
   virtual void OnLost(Channel& channel, const absl::Status& reason) = 0;
 };
 
+// How a channel ends. kLinger: what was sent, a goodbye last, still arrives; it ends when the peer hangs up or after half
+// a second. kNow: nothing is owed to the peer.
+enum class ReleaseMode { kLinger, kNow };
+
 class Transport {
  public:
   virtual ~Transport() = default;
   virtual void Attach(TransportEvents& events) = 0;  // once, before anything else
   virtual absl::StatusOr<Channel*> Connect(const std::string& address) = 0;
-  // No event names this channel any more. What was sent before still goes out where the peer lives. May be called
-  // inside an event.
-  virtual void Release(Channel& channel) = 0;
+  // No event names this channel any more. May be called inside an event.
+  virtual void Release(Channel& channel, ReleaseMode mode) = 0;
   // Does what there is to do without waiting; true when something happened. Not to be called inside an event.
   virtual bool Progress() = 0;
   // Prepares Wait. False: something may have happened since the last Progress.

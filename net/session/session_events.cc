@@ -41,7 +41,7 @@ void SessionHost::OnLost(Channel& channel, const absl::Status& reason) {
 void SessionHost::RefuseStranger(Channel& channel) {
   ++counters_.refused_handshakes;
   strangers_.erase(&channel);
-  transport_->Release(channel);
+  transport_->Release(channel, ReleaseMode::kNow);
 }
 
 void SessionHost::Handshake(Channel& channel, std::span<const std::byte> header, std::span<const std::byte> payload) {

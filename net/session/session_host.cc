@@ -101,17 +101,16 @@ SessionLink& SessionHost::AddLink(Channel& channel, const SessionTicket& ticket,
 
 void SessionHost::CloseLink(SessionLink& link, absl::Status reason) {
   if (link.state_locked() == LinkState::kClosed) return;
-  // Best effort: without a slot the peer sees the connection end instead.
-  if (link.state_locked() == LinkState::kOpen) {
-    (void)link.SendControl(FrameType::kGoodbye, static_cast<uint16_t>(reason.code()), {}, NowNs());
-  }
+  // Without a send slot the peer sees the connection end instead.
+  const bool said = link.state_locked() == LinkState::kOpen &&
+                    link.SendControl(FrameType::kGoodbye, static_cast<uint16_t>(reason.code()), {}, NowNs()).ok();
   std::erase_if(events_, [&](const Event& event) { return event.link == &link && event.kind == Event::Kind::kFrame; });
-  EndLink(link, std::move(reason));
+  EndLink(link, std::move(reason), said ? ReleaseMode::kLinger : ReleaseMode::kNow);
 }
 
-void SessionHost::EndLink(SessionLink& link, absl::Status reason) {
+void SessionHost::EndLink(SessionLink& link, absl::Status reason, ReleaseMode mode) {
   if (link.state_locked() == LinkState::kClosed) return;
-  transport_->Release(link.Detach());
+  transport_->Release(link.Detach(), mode);
   events_.push_back({Event::Kind::kClosed, &link, {}, {}, std::move(reason)});
   transport_->Wake();  // when another thread closed it, Poll has something to tell
 }

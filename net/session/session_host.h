@@ -60,7 +60,7 @@ class SessionHost final : public LinkHost, private TransportEvents {
   void OnWelcome(SessionLink& link, std::span<const std::byte> payload);
   void RefuseStranger(Channel& channel);
   SessionLink& AddLink(Channel& channel, const SessionTicket& ticket, const LinkPeer& peer, bool is_listener);
-  void EndLink(SessionLink& link, absl::Status reason);  // without goodbye
+  void EndLink(SessionLink& link, absl::Status reason, ReleaseMode mode = ReleaseMode::kNow);
 
   bool DeliversInline() const { return inline_ && handler_depth_ == 0 && events_.empty(); }
   void DeliverFrame(SessionLink& link, const FrameHeader& header, std::span<const std::byte> payload);

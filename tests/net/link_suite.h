@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "net/link.h"
+#include "net/session/channel.h"
 
 namespace atoll::net {
 
@@ -46,6 +47,7 @@ class TestNetwork {
  public:
   virtual ~TestNetwork() = default;
   virtual std::unique_ptr<LinkHost> Open(const LinkHostOptions& options, LinkHandler& handler) = 0;
+  virtual std::unique_ptr<Transport> OpenTransport(const std::string& name) = 0;
 };
 
 struct NetworkKind {

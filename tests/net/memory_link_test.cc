@@ -1,5 +1,6 @@
 #include "net/memory/memory_network.h"
 
+#include "net/session/channel.h"
 #include "tests/net/link_suite_cases.h"
 
 namespace atoll::net {
@@ -11,13 +12,16 @@ class MemoryTestNetwork final : public TestNetwork {
     auto host = network_.OpenHost(options, handler);
     return host.ok() ? *std::move(host) : nullptr;
   }
+  std::unique_ptr<Transport> OpenTransport(const std::string& name) override { return network_.OpenTransport(name); }
 
  private:
   MemoryNetwork network_;
 };
 
-INSTANTIATE_TEST_SUITE_P(Memory, LinkSuite, testing::Values(NetworkKind{"memory", [] { return std::make_unique<MemoryTestNetwork>(); }}),
-                         [](const auto& info) { return info.param.name; });
+const auto kKinds = testing::Values(NetworkKind{"memory", [] { return std::make_unique<MemoryTestNetwork>(); }});
+std::string KindName(const testing::TestParamInfo<NetworkKind>& info) { return info.param.name; }
+INSTANTIATE_TEST_SUITE_P(Memory, LinkSuite, kKinds, KindName);
+INSTANTIATE_TEST_SUITE_P(Memory, HostileSuite, kKinds, KindName);
 
 // Two hosts on a clock that the test moves.
 class MemoryFaults : public testing::Test {

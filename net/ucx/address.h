@@ -1,0 +1,22 @@
+#pragma once
+
+#include <sys/socket.h>
+
+#include <string>
+
+#include "base/status.h"
+
+namespace atoll::net {
+
+struct SocketAddress {
+  sockaddr_storage storage{};
+  socklen_t bytes = 0;
+};
+
+// "host:port" or "[v6]:port"; a name is looked up (which may wait). InvalidArgument or Unavailable says what is wrong.
+absl::StatusOr<SocketAddress> ResolveAddress(const std::string& address);
+
+// "host:port" of a bound socket; `host` replaces the numeric one unless empty.
+absl::StatusOr<std::string> FormatAddress(const sockaddr_storage& storage, const std::string& host);
+
+}  // namespace atoll::net
