@@ -98,6 +98,7 @@ struct Options::Entry {
   Target target;
   Origin origin = Origin::kDefault;
   bool required = false;
+  bool no_default = false;
   std::string default_text;
 
   std::string ValueText() const {
@@ -143,6 +144,12 @@ void Options::Require(std::string_view name) {
   Entry* entry = Find(name);
   ATOLL_CHECK(entry != nullptr, std::string(name));
   entry->required = true;
+}
+
+void Options::NoDefault(std::string_view name) {
+  Entry* entry = Find(name);
+  ATOLL_CHECK(entry != nullptr, std::string(name));
+  entry->no_default = true;
 }
 
 void Options::ReadFileAndEnvironment() { reads_places_ = true; }
@@ -297,7 +304,7 @@ void Options::PrintHelp() const {
     if (entry->group != group) std::cout << "\n" << (group = entry->group) << ":\n";
     std::cout << "  " << entry->name << (std::holds_alternative<FlagTarget>(entry->target) ? "" : " VALUE") << "\n      " << entry->help;
     if (entry->required) std::cout << " (required)";
-    else if (!entry->default_text.empty()) std::cout << " (default " << entry->default_text << ")";
+    else if (!entry->no_default && !entry->default_text.empty()) std::cout << " (default " << entry->default_text << ")";
     if (reads_places_) std::cout << " [" << VariableName(entry->name) << "]";
     std::cout << "\n";
   }

@@ -49,6 +49,8 @@ class Options {
 
   // Without a value from anywhere, Parse ends with exit code 2.
   void Require(std::string_view name);
+  // The target's value means nothing unless the option is given: --help shows no default.
+  void NoDefault(std::string_view name);
   // Adds --config FILE and --print-config, and reads ATOLL_NAME_OF_OPTION.
   void ReadFileAndEnvironment();
 

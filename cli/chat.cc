@@ -96,6 +96,7 @@ int RunChat(int argc, const char* const* argv) {
   options.Int("--max-tokens", &max_tokens, {1, INT32_MAX}, "tokens per answer at most");
   options.Int("--seed", &seed, {0, INT64_MAX}, "same seed, same answers");
   options.Flag("--thinking", &thinking, "V3.1's thinking mode");
+  for (const char* name : {"--temperature", "--top-p", "--max-tokens", "--seed"}) options.NoDefault(name);
   if (const int code = options.Parse(argc, argv); code >= 0) return code;
 
   GenerateCall settings;

@@ -80,8 +80,12 @@ void GenerateOptions::Define(Options* options) {
   options->Float("--repetition-penalty", &repetition_penalty, {0, 2}, "divides logits of tokens that have appeared");
   options->String("--logit-bias", &logit_bias, "ID:BIAS[,ID:BIAS...]");
   options->Int("--seed", &seed, {0, std::numeric_limits<int64_t>::max()}, "same seed, same tokens; random when absent");
+  for (const char* name : {"--temperature", "--top-p", "--top-k", "--min-p", "--presence-penalty", "--frequency-penalty",
+                           "--repetition-penalty", "--seed", "--max-tokens", "--min-tokens", "--timeout-ms"})
+    options->NoDefault(name);
   options->Group("output");
   options->Int("--logprobs", &logprobs, {0, 20}, "log probabilities of each token and of so many alternatives");
+  options->NoDefault("--logprobs");
   options->Flag("--json", &json, "one JSON object at the end instead of text as it comes");
   options->Flag("--timing", &timing, "say on standard error where the time went");
 }
