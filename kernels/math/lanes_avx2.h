@@ -12,6 +12,7 @@ namespace {
 struct F { __m256 a, b; };
 struct I { __m256i a, b; };
 struct M { __m256 a, b; };
+inline constexpr int kRegistersPerF = 2;
 
 inline F Splat(float value) { return {_mm256_set1_ps(value), _mm256_set1_ps(value)}; }
 inline I SplatInt(int32_t value) { return {_mm256_set1_epi32(value), _mm256_set1_epi32(value)}; }

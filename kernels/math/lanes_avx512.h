@@ -12,6 +12,7 @@ namespace {
 using F = __m512;
 using I = __m512i;
 using M = __mmask16;
+inline constexpr int kRegistersPerF = 1;
 
 inline F Splat(float value) { return _mm512_set1_ps(value); }
 inline I SplatInt(int32_t value) { return _mm512_set1_epi32(value); }

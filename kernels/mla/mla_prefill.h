@@ -18,11 +18,11 @@ struct MlaPrefillArgs {
   std::span<const PackedMatrix> uk;     // [heads] of [nope_dim outputs, latent_dim inputs]
   std::span<const PackedMatrix> uv;     // [heads] of [value_dim outputs, latent_dim inputs]
   MatrixView out;                       // [*, heads * value_dim]
+  int64_t rows_max = 0;                 // of one sequence that share an expansion: what the scratch was sized for
   std::span<std::byte> scratch;         // MlaPrefillScratchBytes; aligned to 64 bytes
 };
 
-// Rows of one sequence (the same page table) should stand together, up to `rows_max` of MlaPrefillScratchBytes; longer runs are
-// taken in several passes. Matrices have the pages' dtype; rows that no MlaRow names are left alone.
+// Rows of one sequence (the same page table) should stand together; runs longer than rows_max are taken in several passes. Matrices have the pages' dtype; rows that no MlaRow names are left alone.
 KernelError MlaPrefill(const Context& context, const MlaPrefillArgs& args);
 
 int64_t MlaPrefillScratchBytes(const MlaShape& shape, int64_t rows_max, int threads);
