@@ -54,11 +54,13 @@ absl::StatusOr<int64_t> PackedItemBytes(const model::Checkpoint& checkpoint, con
     return absl::InvalidArgumentError(absl::StrCat("the checkpoint has no tensor ", item.tensor));
   if (entry->spec->cols == 0)
     return absl::InvalidArgumentError(absl::StrCat(item.tensor, " is a vector, expected a matrix"));
-  const int64_t bytes = kernels::PackedBytes(SourceOf(item, entry->dtype, entry->spec->rows, entry->spec->cols));
-  if (bytes == 0)
+  const kernels::PackSource source = SourceOf(item, entry->dtype, entry->spec->rows, entry->spec->cols);
+  const bool inside = source.row0 >= 0 && source.col0 >= 0 && source.rows > 0 && source.cols > 0 &&
+                      source.row0 + source.rows <= entry->spec->rows && source.col0 + source.cols <= entry->spec->cols;
+  if (!inside)
     return absl::InvalidArgumentError(
         absl::StrCat(item.tensor, ": the wanted rectangle is empty or outside [", entry->spec->rows, ", ", entry->spec->cols, "]"));
-  return bytes;
+  return kernels::PackedBytes(source);
 }
 
 absl::Status PackItemInto(const model::HostMatrix& matrix, const PackItem& item, const kernels::Context& context,

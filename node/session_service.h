@@ -2,13 +2,11 @@
 
 // The gRPC service that mints data sessions; a thin shell over a SessionMinter.
 
+#include <grpcpp/impl/service_type.h>
+
 #include <memory>
 
 #include "node/session.h"
-
-namespace grpc {
-class Service;
-}
 
 namespace atoll::node {
 
