@@ -1,12 +1,12 @@
 #pragma once
 
-// A checkpoint folder: config.json and one safetensors file, or shards with an index. Open() reads and checks all headers
-// and no weight; reads are checked copies into the caller's memory (pread, never a mapped page: a file that shrinks gives
-// DataLoss, not SIGBUS), after which the source's pages leave the page cache.
+// A checkpoint folder: config.json and one safetensors file, or shards with an index. Open() reads and checks all
+// headers and no weight; reads are checked copies into the caller's memory (pread, never a mapped page: a file that
+// shrinks gives DataLoss, not SIGBUS), after which the source's pages leave the page cache.
 //
-// Files are regular files inside the folder. A symlink is followed only to a file inside the folder or, where the folder
-// is DIR/snapshots/REVISION as in Hugging Face's cache, inside DIR/blobs. Descriptors stay open for the object's life, so
-// a replaced file changes nothing and a changed one is noticed by size and time.
+// Files are regular files inside the folder. A symlink is followed only to a file inside the folder or, where the
+// folder is DIR/snapshots/REVISION as in Hugging Face's cache, inside DIR/blobs. Descriptors stay open for the object's
+// life, so a replaced file changes nothing and a changed one is noticed by size and time.
 
 #include <cstddef>
 #include <cstdint>
@@ -52,7 +52,8 @@ struct HostMatrix {
 // Thread-safe after Open: all methods are const.
 class Checkpoint {
  public:
-  // InvalidArgument says which file or tensor is wrong, what was expected and what was found; NotFound: a file is missing.
+  // InvalidArgument says which file or tensor is wrong, what was expected and what was found; NotFound: a file is
+  // missing.
   static absl::StatusOr<std::unique_ptr<Checkpoint>> Open(const std::string& dir);
 
   const std::string& dir() const { return dir_; }
@@ -68,8 +69,8 @@ class Checkpoint {
   // Null when the checkpoint has no such tensor.
   const TensorEntry* Find(std::string_view name) const;
 
-  // Copies the tensor's bytes; `out` has entry.bytes. Non-finite weights are refused with the tensor's name. DataLoss: the
-  // file changed or shrank.
+  // Copies the tensor's bytes; `out` has entry.bytes. Non-finite weights are refused with the tensor's name. DataLoss:
+  // the file changed or shrank.
   absl::Status ReadTensor(const TensorEntry& entry, std::span<std::byte> out) const;
   // A matrix with its scales; scales that are not positive and finite are refused.
   absl::StatusOr<HostMatrix> ReadMatrix(std::string_view name) const;

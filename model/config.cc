@@ -2,6 +2,7 @@
 
 #include <cmath>
 
+#include "model/files/refusal.h"
 #include "model/files/verified_file.h"
 
 namespace atoll::model {
@@ -39,7 +40,7 @@ int64_t PageBytes(const ModelConfig& config, DType activation_dtype) {
 absl::StatusOr<ModelConfig> LoadModelConfig(const std::string& dir) {
   ATOLL_ASSIGN_OR_RETURN(const std::string text, ReadSmallFile(dir, "config.json", kConfigFileBytesMax));
   absl::StatusOr<ModelConfig> config = ParseModelConfig(text);
-  if (!config.ok()) return absl::InvalidArgumentError(absl::StrCat(dir, ": ", config.status().message()));
+  if (!config.ok()) return Refusal(dir, ": ", config.status().message());
   return config;
 }
 
@@ -48,7 +49,7 @@ absl::StatusOr<GenerationConfig> LoadGenerationConfig(const std::string& dir) {
   if (absl::IsNotFound(text.status())) return GenerationConfig{};
   ATOLL_RETURN_IF_ERROR(text.status());
   absl::StatusOr<GenerationConfig> generation = ParseGenerationConfig(*text);
-  if (!generation.ok()) return absl::InvalidArgumentError(absl::StrCat(dir, ": ", generation.status().message()));
+  if (!generation.ok()) return Refusal(dir, ": ", generation.status().message());
   return generation;
 }
 

@@ -44,8 +44,8 @@ struct MlaConfig {
   int64_t qk_nope_head_dim = 0;
   int64_t qk_rope_head_dim = 0;
   int64_t v_head_dim = 0;
-  // Of q_a_layernorm and kv_a_layernorm. 1e-6 whatever rms_norm_eps says, as in the published model code; the two differ
-  // for Moonlight only. A caller may set it to rms_norm_eps, as some engines do.
+  // Of q_a_layernorm and kv_a_layernorm. 1e-6 whatever rms_norm_eps says, as in the published model code; the two
+  // differ for Moonlight only. A caller may set it to rms_norm_eps, as some engines do.
   double latent_norm_eps = 1e-6;
 
   int64_t qk_head_dim() const { return qk_nope_head_dim + qk_rope_head_dim; }

@@ -13,8 +13,8 @@
 
 namespace atoll::model {
 
-// A routed expert. `layer` is absolute: the first MoE layer of a model with three dense layers is 3, the MTP layer comes
-// after the main layers.
+// A routed expert. `layer` is absolute: the first MoE layer of a model with three dense layers is 3, the MTP layer
+// comes after the main layers.
 struct ExpertId {
   int32_t layer = 0;
   int32_t expert = 0;

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <set>
 
+#include "model/files/refusal.h"
+
 namespace atoll::model {
 namespace {
 
@@ -28,12 +30,13 @@ ShardPlan AttentionShard(const TensorCatalogue& catalogue, bool with_mtp) {
   return plan;
 }
 
-absl::StatusOr<ShardPlan> ExpertShard(const TensorCatalogue& catalogue, const ModelConfig& config, std::span<const ExpertId> experts) {
+absl::StatusOr<ShardPlan> ExpertShard(const TensorCatalogue& catalogue, const ModelConfig& config,
+                                      std::span<const ExpertId> experts) {
   ShardPlan plan;
   std::set<ExpertId> seen;
   for (const ExpertId& id : experts) {
-    if (!Exists(config, id)) return absl::InvalidArgumentError(absl::StrCat("the model has no expert ", id.expert, " in layer ", id.layer));
-    if (!seen.insert(id).second) return absl::InvalidArgumentError(absl::StrCat("expert ", id.expert, " of layer ", id.layer, " is listed twice"));
+    if (!Exists(config, id)) return Refusal("the model has no expert ", id.expert, " in layer ", id.layer);
+    if (!seen.insert(id).second) return Refusal("expert ", id.expert, " of layer ", id.layer, " is listed twice");
     for (ExpertMatrix matrix : {ExpertMatrix::kGate, ExpertMatrix::kUp, ExpertMatrix::kDown}) {
       const std::string name = ExpertTensorName(id.layer, id.expert, matrix);
       AddTensor(catalogue, catalogue.IndexOf(name), plan);
@@ -48,7 +51,9 @@ absl::StatusOr<ShardPlan> ExpertShard(const TensorCatalogue& catalogue, const Mo
 int64_t ExpertBytes(const ModelConfig& config) {
   const int64_t hidden = config.hidden_size, width = config.moe_intermediate_size;
   const int64_t weights = 3 * hidden * width * DTypeBytes(config.matrix_dtype());
-  const int64_t scales = config.weights == WeightFormat::kBF16 ? 0 : 3 * ScaleBlocks(hidden) * ScaleBlocks(width) * DTypeBytes(DType::kF32);
+  const int64_t scales = config.weights == WeightFormat::kBF16
+                             ? 0
+                             : 3 * ScaleBlocks(hidden) * ScaleBlocks(width) * DTypeBytes(DType::kF32);
   return weights + scales;
 }
 

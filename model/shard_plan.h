@@ -1,7 +1,7 @@
 #pragma once
 
-// Which tensors a node's shard is made of. An attention node's names no routed expert; an expert node's names its experts
-// and nothing else. Pure functions over the catalogue.
+// Which tensors a node's shard is made of. An attention node's names no routed expert; an expert node's names its
+// experts and nothing else. Pure functions over the catalogue.
 
 #include <cstdint>
 #include <span>

@@ -58,13 +58,15 @@ class Builder {
     }
     Matrix(Name("self_attn.kv_a_proj_with_mqa.weight"), mla.latent_row_size(), config_.hidden_size);
     Norm(Name("self_attn.kv_a_layernorm.weight"), mla.kv_lora_rank);
-    Matrix(Name("self_attn.kv_b_proj.weight"), mla.num_attention_heads * (mla.qk_nope_head_dim + mla.v_head_dim), mla.kv_lora_rank);
+    Matrix(Name("self_attn.kv_b_proj.weight"), mla.num_attention_heads * (mla.qk_nope_head_dim + mla.v_head_dim),
+           mla.kv_lora_rank);
     Matrix(Name("self_attn.o_proj.weight"), config_.hidden_size, mla.num_attention_heads * mla.v_head_dim);
   }
 
   void Experts() {
     Plain(Name("mlp.gate.weight"), config_.gate.n_routed_experts, config_.hidden_size);
-    Add(Name("mlp.gate.e_score_correction_bias"), {config_.gate.n_routed_experts, 0}, TensorKind::kCorrectionBias, DType::kF32);
+    Add(Name("mlp.gate.e_score_correction_bias"), {config_.gate.n_routed_experts, 0}, TensorKind::kCorrectionBias,
+        DType::kF32);
     for (int64_t expert = 0; expert < config_.gate.n_routed_experts; ++expert) {
       expert_ = static_cast<int32_t>(expert);
       Mlp(absl::StrCat("mlp.experts.", expert, "."), config_.moe_intermediate_size);
@@ -82,7 +84,9 @@ class Builder {
   std::string Name(std::string_view rest) const { return LayerTensorName(layer_, rest); }
 
   void Norm(std::string name, int64_t size) { Add(std::move(name), {size, 0}, TensorKind::kNorm, DType::kBF16); }
-  void Plain(std::string name, int64_t rows, int64_t cols) { Add(std::move(name), {rows, cols}, TensorKind::kPlainMatrix, DType::kBF16); }
+  void Plain(std::string name, int64_t rows, int64_t cols) {
+    Add(std::move(name), {rows, cols}, TensorKind::kPlainMatrix, DType::kBF16);
+  }
   void Matrix(const std::string& name, int64_t rows, int64_t cols) {
     Add(name, {rows, cols}, TensorKind::kMatrix, config_.matrix_dtype());
     if (config_.weights == WeightFormat::kBF16) return;
@@ -125,14 +129,18 @@ int64_t TensorCatalogue::bytes() const {
   return sum;
 }
 
-std::string LayerTensorName(int64_t layer, std::string_view rest) { return absl::StrCat("model.layers.", layer, ".", std::string(rest)); }
+std::string LayerTensorName(int64_t layer, std::string_view rest) {
+  return absl::StrCat("model.layers.", layer, ".", std::string(rest));
+}
 
 std::string ExpertTensorName(int64_t layer, int64_t expert, ExpertMatrix matrix) {
   const char* name = matrix == ExpertMatrix::kGate ? "gate" : matrix == ExpertMatrix::kUp ? "up" : "down";
   return absl::StrCat("model.layers.", layer, ".mlp.experts.", expert, ".", name, "_proj.weight");
 }
 
-std::string ScaleTensorName(std::string_view weight_name) { return absl::StrCat(std::string(weight_name), "_scale_inv"); }
+std::string ScaleTensorName(std::string_view weight_name) {
+  return absl::StrCat(std::string(weight_name), "_scale_inv");
+}
 
 std::string HeadTensorName(const ModelConfig& config) {
   return config.tie_word_embeddings ? "model.embed_tokens.weight" : "lm_head.weight";

@@ -1,107 +1,21 @@
 // config.json and generation_config.json to checked structs.
 
-#include <cmath>
 #include <nlohmann/json.hpp>
 
 #include "model/config.h"
+#include "model/files/config_fields.h"
 #include "model/files/json_reader.h"
+#include "model/files/refusal.h"
 
 namespace atoll::model {
 namespace {
-
-using Json = nlohmann::json;
 
 constexpr size_t kConfigBytesMax = 1 << 20;
 constexpr int kConfigDepthMax = 16;
 // Sums and products of the bounds below stay under 2^53. Released models are at most a quarter of each.
 constexpr int64_t kRoutedExpertsTotalMax = 65536;
 
-absl::Status Refuse(std::string_view what) { return absl::InvalidArgumentError(absl::StrCat("config.json: ", std::string(what))); }
-
-struct Range {
-  int64_t min;
-  int64_t max;
-};
-
-// Reads fields of one JSON object and keeps the first error, so that a reader is a plain list of fields.
-class Fields {
- public:
-  Fields(const Json& object, absl::Status& status) : object_(object), status_(status) {}
-
-  const Json* Find(const char* name) const {
-    const auto at = object_.find(name);
-    return at == object_.end() || at->is_null() ? nullptr : &*at;
-  }
-  bool Has(const char* name) const { return object_.contains(name); }
-
-  int64_t Int(const char* name, Range range, std::optional<int64_t> absent = std::nullopt) {
-    const Json* value = Find(name);
-    if (value == nullptr && absent) return *absent;
-    const bool whole = value != nullptr && value->is_number_integer();
-    const bool fits = whole && (!value->is_number_unsigned() || value->get<uint64_t>() <= INT64_MAX);
-    if (fits && value->get<int64_t>() >= range.min && value->get<int64_t>() <= range.max) return value->get<int64_t>();
-    Wrong(name, absl::StrCat("a whole number from ", range.min, " to ", range.max), value);
-    return range.min;
-  }
-  // Kernels walk these dimensions in pairs.
-  int64_t Even(const char* name, Range range, std::optional<int64_t> absent = std::nullopt) {
-    const int64_t value = Int(name, range, absent);
-    if (value % 2 != 0) Wrong(name, "an even number", Find(name));
-    return value;
-  }
-  double Double(const char* name, double min, double max, std::optional<double> absent = std::nullopt) {
-    const Json* value = Find(name);
-    if (value == nullptr && absent) return *absent;
-    if (value != nullptr && value->is_number()) {
-      const double number = value->get<double>();
-      if (std::isfinite(number) && number >= min && number <= max) return number;
-    }
-    Wrong(name, absl::StrCat("a number from ", min, " to ", max), value);
-    return min;
-  }
-  bool Bool(const char* name, bool absent) {
-    const Json* value = Find(name);
-    if (value == nullptr) return absent;
-    if (value->is_boolean()) return value->get<bool>();
-    Wrong(name, "true or false", value);
-    return absent;
-  }
-  std::string Text(const char* name, const char* absent) {
-    const Json* value = Find(name);
-    if (value == nullptr) return absent;
-    if (value->is_string()) return value->get<std::string>();
-    Wrong(name, "a string", value);
-    return absent;
-  }
-  void RequireText(const char* name, const char* only, const char* reason) {
-    if (Text(name, only) != only) Wrong(name, absl::StrCat("\"", only, "\" (", reason, ")"), Find(name));
-  }
-  // One id or a list of ids.
-  std::vector<int64_t> TokenIds(const char* name, int64_t vocab_size) {
-    std::vector<int64_t> ids;
-    const Json* value = Find(name);
-    if (value == nullptr) return ids;
-    const Json list = value->is_array() ? *value : Json::array({*value});
-    for (const Json& id : list) {
-      if (!id.is_number_integer() || id.get<int64_t>() < 0 || id.get<int64_t>() >= vocab_size || ids.size() >= 64) {
-        Wrong(name, absl::StrCat("at most 64 token ids below ", vocab_size), value);
-        return {};
-      }
-      ids.push_back(id.get<int64_t>());
-    }
-    return ids;
-  }
-  void Wrong(const char* name, const std::string& expected, const Json* found) {
-    if (!status_.ok()) return;
-    std::string text = found == nullptr ? "nothing" : found->dump(-1, ' ', false, Json::error_handler_t::replace);
-    if (text.size() > 100) text = text.substr(0, 100) + "...";
-    status_ = absl::InvalidArgumentError(absl::StrCat("field ", name, " must be ", expected, ", found ", text));
-  }
-
- private:
-  const Json& object_;
-  absl::Status& status_;
-};
+absl::Status Refuse(std::string_view what) { return Refusal("config.json: ", std::string(what)); }
 
 absl::StatusOr<Json> ParseObject(std::string_view text) {
   ATOLL_RETURN_IF_ERROR(CheckJsonText(text, kConfigBytesMax, kConfigDepthMax));
@@ -111,7 +25,7 @@ absl::StatusOr<Json> ParseObject(std::string_view text) {
 }
 
 // Relatives that somebody may well try, with the reason in one clause.
-absl::Status RefuseNeighbours(Fields& fields) {
+absl::Status RefuseNeighbours(ConfigFields& fields) {
   struct Neighbour {
     std::string_view type, name, reason;
   };
@@ -125,19 +39,21 @@ absl::Status RefuseNeighbours(Fields& fields) {
   const std::string type = fields.Text("model_type", "");
   for (const Neighbour& neighbour : kNeighbours) {
     if (type == neighbour.type) {
-      return absl::InvalidArgumentError(absl::StrCat(std::string(neighbour.name), " (model_type ", type, ") is not supported: ", std::string(neighbour.reason)));
+      return Refusal(std::string(neighbour.name), " (model_type ", type,
+                     ") is not supported: ", std::string(neighbour.reason));
     }
   }
   if (fields.Has("index_topk")) {
-    return absl::InvalidArgumentError("a model with index_topk (DeepSeek-V3.2) is not supported: it attends through a sparse indexer");
+    return absl::InvalidArgumentError(
+        "a model with index_topk (DeepSeek-V3.2) is not supported: it attends through a sparse indexer");
   }
   if (type != "deepseek_v3" && type != "kimi_k2") {
-    return absl::InvalidArgumentError(absl::StrCat("model_type must be deepseek_v3 or kimi_k2, found \"", type, "\""));
+    return Refusal("model_type must be deepseek_v3 or kimi_k2, found \"", type, "\"");
   }
   return absl::OkStatus();
 }
 
-absl::Status CheckArchitecture(Fields& fields) {
+absl::Status CheckArchitecture(ConfigFields& fields) {
   const Json* architectures = fields.Find("architectures");
   if (architectures == nullptr) return absl::OkStatus();
   const Json only = Json::array({"DeepseekV3ForCausalLM"});
@@ -148,16 +64,17 @@ absl::Status CheckArchitecture(Fields& fields) {
 }
 
 // What the published code can switch to and this program does not compute.
-void CheckFixedChoices(Fields& fields) {
+void CheckFixedChoices(ConfigFields& fields) {
   fields.RequireText("hidden_act", "silu", "no other activation is implemented");
   fields.RequireText("scoring_func", "sigmoid", "softmax gates belong to DeepSeek-V2");
   fields.RequireText("topk_method", "noaux_tc", "other methods belong to DeepSeek-V2");
-  if (fields.Bool("attention_bias", false)) fields.Wrong("attention_bias", "false (biases are not implemented)", fields.Find("attention_bias"));
+  if (fields.Bool("attention_bias", false))
+    fields.Wrong("attention_bias", "false (biases are not implemented)", fields.Find("attention_bias"));
   const char* dtype = fields.Has("torch_dtype") ? "torch_dtype" : "dtype";
   fields.RequireText(dtype, "bfloat16", "float16 overflows on these models");
 }
 
-MlaConfig ReadAttention(Fields& fields) {
+MlaConfig ReadAttention(ConfigFields& fields) {
   if (!fields.Has("q_lora_rank")) fields.Wrong("q_lora_rank", "a whole number, or null for a plain q_proj", nullptr);
   return {.num_attention_heads = fields.Int("num_attention_heads", {1, 1024}),
           .q_lora_rank = fields.Even("q_lora_rank", {0, 16384}, 0),
@@ -167,7 +84,7 @@ MlaConfig ReadAttention(Fields& fields) {
           .v_head_dim = fields.Even("v_head_dim", {2, 1024})};
 }
 
-GateConfig ReadGate(Fields& fields) {
+GateConfig ReadGate(ConfigFields& fields) {
   GateConfig gate{.n_routed_experts = fields.Int("n_routed_experts", {1, 8192}),
                   .num_experts_per_tok = fields.Int("num_experts_per_tok", {1, 64}),
                   .n_group = fields.Int("n_group", {1, 1024}, 1),
@@ -176,16 +93,22 @@ GateConfig ReadGate(Fields& fields) {
                   .routed_scaling_factor = fields.Double("routed_scaling_factor", 1e-3, 1e3, 1.0)};
   const int64_t group_size = gate.n_routed_experts / gate.n_group;
   if (gate.n_routed_experts % gate.n_group != 0 || (gate.n_group > 1 && group_size < 2)) {
-    fields.Wrong("n_group", absl::StrCat("a divisor of the ", gate.n_routed_experts, " routed experts with two or more in a group"), fields.Find("n_group"));
+    fields.Wrong(
+        "n_group",
+        absl::StrCat("a divisor of the ", gate.n_routed_experts, " routed experts with two or more in a group"),
+        fields.Find("n_group"));
   }
-  if (gate.topk_group > gate.n_group) fields.Wrong("topk_group", absl::StrCat("at most n_group (", gate.n_group, ")"), fields.Find("topk_group"));
+  if (gate.topk_group > gate.n_group)
+    fields.Wrong("topk_group", absl::StrCat("at most n_group (", gate.n_group, ")"), fields.Find("topk_group"));
   if (gate.num_experts_per_tok > gate.topk_group * group_size) {
-    fields.Wrong("num_experts_per_tok", absl::StrCat("at most the ", gate.topk_group * group_size, " experts of topk_group groups"), fields.Find("num_experts_per_tok"));
+    fields.Wrong("num_experts_per_tok",
+                 absl::StrCat("at most the ", gate.topk_group * group_size, " experts of topk_group groups"),
+                 fields.Find("num_experts_per_tok"));
   }
   return gate;
 }
 
-YarnConfig ReadYarn(Fields& fields) {
+YarnConfig ReadYarn(ConfigFields& fields) {
   YarnConfig yarn{.factor = fields.Double("factor", 1, 1e4),
                   .original_max_position_embeddings = fields.Int("original_max_position_embeddings", {1, 1 << 22}),
                   .beta_fast = fields.Double("beta_fast", 1e-3, 1e6, 32.0),
@@ -199,8 +122,10 @@ YarnConfig ReadYarn(Fields& fields) {
 }
 
 // The key is rope_scaling (type or rope_type), or rope_parameters with the base inside.
-RopeConfig ReadRope(Fields& fields, absl::Status& status) {
-  RopeConfig rope{.theta = fields.Double("rope_theta", 2, 1e9, 10000.0), .interleave = fields.Bool("rope_interleave", true), .yarn = std::nullopt};
+RopeConfig ReadRope(ConfigFields& fields, absl::Status& status) {
+  RopeConfig rope{.theta = fields.Double("rope_theta", 2, 1e9, 10000.0),
+                  .interleave = fields.Bool("rope_interleave", true),
+                  .yarn = std::nullopt};
   const char* key = fields.Find("rope_parameters") != nullptr ? "rope_parameters" : "rope_scaling";
   const Json* scaling = fields.Find(key);
   if (scaling == nullptr) return rope;
@@ -208,7 +133,7 @@ RopeConfig ReadRope(Fields& fields, absl::Status& status) {
     fields.Wrong(key, "an object or null", scaling);
     return rope;
   }
-  Fields inner(*scaling, status);
+  ConfigFields inner(*scaling, status);
   rope.theta = inner.Double("rope_theta", 2, 1e9, rope.theta);
   const std::string type = inner.Text(inner.Find("rope_type") != nullptr ? "rope_type" : "type", "default");
   if (type == "yarn") {
@@ -219,11 +144,11 @@ RopeConfig ReadRope(Fields& fields, absl::Status& status) {
   return rope;
 }
 
-void ReadQuantization(Fields& fields, absl::Status& status, ModelConfig& config) {
+void ReadQuantization(ConfigFields& fields, absl::Status& status, ModelConfig& config) {
   const Json* quantization = fields.Find("quantization_config");
   if (quantization == nullptr) return;
   if (!quantization->is_object()) return fields.Wrong("quantization_config", "an object or null", quantization);
-  Fields inner(*quantization, status);
+  ConfigFields inner(*quantization, status);
   inner.RequireText("quant_method", "fp8", "INT4, INT8 and compressed-tensors exports are not supported");
   if (!inner.Has("quant_method")) inner.Wrong("quant_method", "\"fp8\"", nullptr);
   inner.RequireText("fmt", "e4m3", "the only fp8 format of these weights");
@@ -232,24 +157,29 @@ void ReadQuantization(Fields& fields, absl::Status& status, ModelConfig& config)
     inner.Wrong("weight_block_size", "[128,128]", inner.Find("weight_block_size"));
   }
   const std::string scale_fmt = inner.Text("scale_fmt", "float");
-  if (scale_fmt != "float" && scale_fmt != "ue8m0") inner.Wrong("scale_fmt", "\"ue8m0\" or absent", inner.Find("scale_fmt"));
+  if (scale_fmt != "float" && scale_fmt != "ue8m0")
+    inner.Wrong("scale_fmt", "\"ue8m0\" or absent", inner.Find("scale_fmt"));
   config.weights = WeightFormat::kF8Block128;
   config.power_of_two_scales = scale_fmt == "ue8m0";
 }
 
-void CheckLayers(Fields& fields, const ModelConfig& config) {
+void CheckLayers(ConfigFields& fields, const ModelConfig& config) {
   int64_t moe_layers = 0;
   for (int64_t layer = 0; layer < config.layers_total(); ++layer) moe_layers += config.is_moe_layer(layer);
   if (config.first_k_dense_replace >= config.num_hidden_layers) {
-    fields.Wrong("first_k_dense_replace", absl::StrCat("below num_hidden_layers (", config.num_hidden_layers, ")"), fields.Find("first_k_dense_replace"));
+    fields.Wrong("first_k_dense_replace", absl::StrCat("below num_hidden_layers (", config.num_hidden_layers, ")"),
+                 fields.Find("first_k_dense_replace"));
   }
-  if (moe_layers == 0) fields.Wrong("moe_layer_freq", "such that some layer has experts", fields.Find("moe_layer_freq"));
+  if (moe_layers == 0)
+    fields.Wrong("moe_layer_freq", "such that some layer has experts", fields.Find("moe_layer_freq"));
   if (moe_layers * config.gate.n_routed_experts > kRoutedExpertsTotalMax) {
-    fields.Wrong("n_routed_experts", absl::StrCat("at most ", kRoutedExpertsTotalMax, " over all ", moe_layers, " MoE layers"), fields.Find("n_routed_experts"));
+    fields.Wrong("n_routed_experts",
+                 absl::StrCat("at most ", kRoutedExpertsTotalMax, " over all ", moe_layers, " MoE layers"),
+                 fields.Find("n_routed_experts"));
   }
 }
 
-ModelConfig ReadConfig(Fields& fields, absl::Status& status) {
+ModelConfig ReadConfig(ConfigFields& fields, absl::Status& status) {
   ModelConfig config{.model_type = fields.Text("model_type", ""),
                      .vocab_size = fields.Int("vocab_size", {2, 1 << 20}),
                      .hidden_size = fields.Even("hidden_size", {2, 65536}),
@@ -278,7 +208,7 @@ ModelConfig ReadConfig(Fields& fields, absl::Status& status) {
 absl::StatusOr<ModelConfig> Parse(std::string_view text) {
   ATOLL_ASSIGN_OR_RETURN(const Json json, ParseObject(text));
   absl::Status status;
-  Fields fields(json, status);
+  ConfigFields fields(json, status);
   ATOLL_RETURN_IF_ERROR(RefuseNeighbours(fields));
   ATOLL_RETURN_IF_ERROR(CheckArchitecture(fields));
   CheckFixedChoices(fields);
@@ -297,11 +227,11 @@ absl::StatusOr<ModelConfig> ParseModelConfig(std::string_view json) {
 }
 
 absl::StatusOr<GenerationConfig> ParseGenerationConfig(std::string_view json) {
-  const auto name = [](const absl::Status& s) { return absl::InvalidArgumentError(absl::StrCat("generation_config.json: ", s.message())); };
+  const auto name = [](const absl::Status& s) { return Refusal("generation_config.json: ", s.message()); };
   const absl::StatusOr<Json> object = ParseObject(json);
   if (!object.ok()) return name(object.status());
   absl::Status status;
-  Fields fields(*object, status);
+  ConfigFields fields(*object, status);
   GenerationConfig generation{.temperature = fields.Double("temperature", 0, 100, 1.0),
                               .top_p = fields.Double("top_p", 1e-6, 1, 1.0),
                               .eos_token_ids = fields.TokenIds("eos_token_id", 1 << 20)};

@@ -19,19 +19,41 @@ bool Fingerprint::IsSampled(std::string_view tensor_name, int64_t tensors) {
 void Fingerprint::AddConfig(const ModelConfig& config) {
   const MlaConfig& mla = config.attention;
   const GateConfig& gate = config.gate;
-  for (int64_t value : {config.vocab_size, config.hidden_size, config.intermediate_size, config.moe_intermediate_size, config.n_shared_experts,
-                        config.num_hidden_layers, config.num_nextn_predict_layers, config.first_k_dense_replace, config.moe_layer_freq,
-                        config.max_position_embeddings, int64_t{config.tie_word_embeddings}, static_cast<int64_t>(config.weights),
-                        mla.num_attention_heads, mla.q_lora_rank, mla.kv_lora_rank, mla.qk_nope_head_dim, mla.qk_rope_head_dim, mla.v_head_dim,
-                        gate.n_routed_experts, gate.num_experts_per_tok, gate.n_group, gate.topk_group, int64_t{gate.norm_topk_prob},
-                        int64_t{config.rope.interleave}, int64_t{config.rope.yarn.has_value()}}) {
+  for (int64_t value : {config.vocab_size,
+                        config.hidden_size,
+                        config.intermediate_size,
+                        config.moe_intermediate_size,
+                        config.n_shared_experts,
+                        config.num_hidden_layers,
+                        config.num_nextn_predict_layers,
+                        config.first_k_dense_replace,
+                        config.moe_layer_freq,
+                        config.max_position_embeddings,
+                        int64_t{config.tie_word_embeddings},
+                        static_cast<int64_t>(config.weights),
+                        mla.num_attention_heads,
+                        mla.q_lora_rank,
+                        mla.kv_lora_rank,
+                        mla.qk_nope_head_dim,
+                        mla.qk_rope_head_dim,
+                        mla.v_head_dim,
+                        gate.n_routed_experts,
+                        gate.num_experts_per_tok,
+                        gate.n_group,
+                        gate.topk_group,
+                        int64_t{gate.norm_topk_prob},
+                        int64_t{config.rope.interleave},
+                        int64_t{config.rope.yarn.has_value()}}) {
     AddInt(value);
   }
-  for (double value : {config.rms_norm_eps, mla.latent_norm_eps, gate.routed_scaling_factor, config.rope.theta}) AddDouble(value);
+  for (double value : {config.rms_norm_eps, mla.latent_norm_eps, gate.routed_scaling_factor, config.rope.theta})
+    AddDouble(value);
   if (!config.rope.yarn) return;
   const YarnConfig& yarn = *config.rope.yarn;
   AddInt(yarn.original_max_position_embeddings);
-  for (double value : {yarn.factor, yarn.beta_fast, yarn.beta_slow, yarn.mscale, yarn.mscale_all_dim, yarn.attention_factor.value_or(0)}) AddDouble(value);
+  for (double value : {yarn.factor, yarn.beta_fast, yarn.beta_slow, yarn.mscale, yarn.mscale_all_dim,
+                       yarn.attention_factor.value_or(0)})
+    AddDouble(value);
 }
 
 void Fingerprint::AddTensor(const TensorSpec& spec, DType dtype) {

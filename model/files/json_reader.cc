@@ -3,6 +3,7 @@
 #include <unordered_set>
 
 #include "absl/strings/escaping.h"
+#include "model/files/refusal.h"
 
 namespace atoll::model {
 namespace {
@@ -59,7 +60,7 @@ bool IsValidUtf8(std::string_view text) {
 
 absl::Status CheckJsonText(std::string_view text, size_t bytes_max, int depth_max) {
   if (text.size() > bytes_max) {
-    return absl::InvalidArgumentError(absl::StrCat("JSON of ", text.size(), " bytes exceeds the limit of ", bytes_max));
+    return Refusal("JSON of ", text.size(), " bytes exceeds the limit of ", bytes_max);
   }
   JsonReader reader(text);
   ATOLL_RETURN_IF_ERROR(reader.SkipValue(depth_max));
@@ -71,9 +72,8 @@ void JsonReader::SkipSpace() {
 }
 
 absl::Status JsonReader::Wrong(std::string_view expected) const {
-  return absl::InvalidArgumentError(
-      absl::StrCat("expected ", std::string(expected), " at byte ", position_, " of the JSON, found ",
-                   position_ < text_.size() ? absl::StrCat("byte ", static_cast<uint8_t>(text_[position_])) : "its end"));
+  return Refusal("expected ", std::string(expected), " at byte ", position_, " of the JSON, found ",
+                 position_ < text_.size() ? absl::StrCat("byte ", static_cast<uint8_t>(text_[position_])) : "its end");
 }
 
 bool JsonReader::TryTake(char c) {
@@ -173,7 +173,7 @@ absl::Status JsonReader::TakeObject(const Member& member) {
   do {
     ATOLL_ASSIGN_OR_RETURN(std::string key, TakeString());
     const auto [at, inserted] = keys.insert(std::move(key));
-    if (!inserted) return absl::InvalidArgumentError(absl::StrCat("the JSON has the key \"", absl::Utf8SafeCEscape(at->substr(0, 200)), "\" twice"));
+    if (!inserted) return Refusal("the JSON has the key \"", absl::Utf8SafeCEscape(at->substr(0, 200)), "\" twice");
     ATOLL_RETURN_IF_ERROR(Take(':'));
     ATOLL_RETURN_IF_ERROR(member(*at));
   } while (TryTake(','));
@@ -208,7 +208,8 @@ absl::Status JsonReader::SkipScalar() {
     }
   }
   const size_t begin = position_;
-  while (position_ < text_.size() && (IsDigit(text_[position_]) || std::string_view("+-.eE").find(text_[position_]) != std::string_view::npos)) {
+  while (position_ < text_.size() &&
+         (IsDigit(text_[position_]) || std::string_view("+-.eE").find(text_[position_]) != std::string_view::npos)) {
     ++position_;
   }
   return position_ > begin ? absl::OkStatus() : Wrong("a value");

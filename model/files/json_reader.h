@@ -1,7 +1,7 @@
 #pragma once
 
-// A strict reader of small-vocabulary JSON (safetensors headers, shard indexes) that never allocates from a claimed size,
-// notices duplicate keys and bounds depth. Positions in messages are byte offsets. Used by one thread.
+// A strict reader of small-vocabulary JSON (safetensors headers, shard indexes) that never allocates from a claimed
+// size, notices duplicate keys and bounds depth. Positions in messages are byte offsets. Used by one thread.
 
 #include <cstdint>
 #include <functional>

@@ -5,6 +5,7 @@
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_format.h"
 #include "model/files/json_reader.h"
+#include "model/files/refusal.h"
 
 namespace atoll::model {
 namespace {
@@ -16,11 +17,11 @@ struct TypeInfo {
 };
 
 constexpr TypeInfo kTypes[] = {
-    {StoredType::kBool, "BOOL", 1},        {StoredType::kU8, "U8", 1},            {StoredType::kI8, "I8", 1},
-    {StoredType::kF8E5M2, "F8_E5M2", 1},   {StoredType::kF8E4M3, "F8_E4M3", 1},   {StoredType::kF8E8M0, "F8_E8M0", 1},
-    {StoredType::kI16, "I16", 2},          {StoredType::kU16, "U16", 2},          {StoredType::kF16, "F16", 2},
-    {StoredType::kBF16, "BF16", 2},        {StoredType::kI32, "I32", 4},          {StoredType::kU32, "U32", 4},
-    {StoredType::kF32, "F32", 4},          {StoredType::kF64, "F64", 8},          {StoredType::kI64, "I64", 8},
+    {StoredType::kBool, "BOOL", 1},      {StoredType::kU8, "U8", 1},          {StoredType::kI8, "I8", 1},
+    {StoredType::kF8E5M2, "F8_E5M2", 1}, {StoredType::kF8E4M3, "F8_E4M3", 1}, {StoredType::kF8E8M0, "F8_E8M0", 1},
+    {StoredType::kI16, "I16", 2},        {StoredType::kU16, "U16", 2},        {StoredType::kF16, "F16", 2},
+    {StoredType::kBF16, "BF16", 2},      {StoredType::kI32, "I32", 4},        {StoredType::kU32, "U32", 4},
+    {StoredType::kF32, "F32", 4},        {StoredType::kF64, "F64", 8},        {StoredType::kI64, "I64", 8},
     {StoredType::kU64, "U64", 8},
 };
 
@@ -30,7 +31,7 @@ const TypeInfo& Info(StoredType type) { return kTypes[static_cast<size_t>(type)]
 std::string Shown(std::string_view text) { return absl::Utf8SafeCEscape(std::string(text.substr(0, 200))); }
 
 absl::Status Wrong(std::string_view tensor, const std::string& what) {
-  return absl::InvalidArgumentError(absl::StrCat("tensor \"", Shown(tensor), "\": ", what));
+  return Refusal("tensor \"", Shown(tensor), "\": ", what);
 }
 
 // Reads one header. Members of a tensor may come in any order.
@@ -51,14 +52,15 @@ class HeaderParser {
     }
     if (name.empty()) return absl::InvalidArgumentError("a tensor has an empty name");
     if (tensors_.size() >= limits_.tensors_max) {
-      return absl::InvalidArgumentError(absl::StrCat("expected at most ", limits_.tensors_max, " tensors, found more"));
+      return Refusal("expected at most ", limits_.tensors_max, " tensors, found more");
     }
     SafetensorsTensor& tensor = tensors_.emplace_back();
     tensor.name = name;
     has_type_ = has_shape_ = has_offsets_ = false;
     const absl::Status status = reader_.TakeObject([&](const std::string& key) { return Field(key, tensor); });
     if (!status.ok()) return Wrong(name, std::string(status.message()));
-    if (!has_type_ || !has_shape_ || !has_offsets_) return Wrong(name, "expected dtype, shape and data_offsets, found fewer");
+    if (!has_type_ || !has_shape_ || !has_offsets_)
+      return Wrong(name, "expected dtype, shape and data_offsets, found fewer");
     return absl::OkStatus();
   }
 
@@ -66,13 +68,14 @@ class HeaderParser {
     if (key == "dtype") return Type(tensor);
     if (key == "shape") return Shape(tensor);
     if (key == "data_offsets") return Offsets(tensor);
-    return absl::InvalidArgumentError(absl::StrCat("expected dtype, shape and data_offsets, found \"", Shown(key), "\""));
+    return Refusal("expected dtype, shape and data_offsets, found \"", Shown(key), "\"");
   }
 
   absl::Status Type(SafetensorsTensor& tensor) {
     ATOLL_ASSIGN_OR_RETURN(const std::string name, reader_.TakeString());
-    const auto* at = std::find_if(std::begin(kTypes), std::end(kTypes), [&](const TypeInfo& info) { return info.name == name; });
-    if (at == std::end(kTypes)) return absl::InvalidArgumentError(absl::StrCat("unknown dtype \"", Shown(name), "\""));
+    const auto* at =
+        std::find_if(std::begin(kTypes), std::end(kTypes), [&](const TypeInfo& info) { return info.name == name; });
+    if (at == std::end(kTypes)) return Refusal("unknown dtype \"", Shown(name), "\"");
     tensor.type = at->type;
     has_type_ = true;
     return absl::OkStatus();
@@ -83,7 +86,8 @@ class HeaderParser {
     ATOLL_RETURN_IF_ERROR(reader_.Take('['));
     if (reader_.TryTake(']')) return absl::OkStatus();
     do {
-      if (tensor.shape.size() == kSafetensorsRankMax) return absl::InvalidArgumentError(absl::StrCat("expected at most ", kSafetensorsRankMax, " dimensions, found more"));
+      if (tensor.shape.size() == kSafetensorsRankMax)
+        return Refusal("expected at most ", kSafetensorsRankMax, " dimensions, found more");
       ATOLL_ASSIGN_OR_RETURN(const uint64_t size, reader_.TakeUnsigned());
       tensor.shape.push_back(size);
     } while (reader_.TryTake(','));
@@ -116,12 +120,14 @@ std::optional<uint64_t> BytesOf(const SafetensorsTensor& tensor) {
 
 absl::Status CheckRange(const SafetensorsTensor& tensor, uint64_t data_bytes) {
   if (tensor.begin > tensor.end || tensor.end > data_bytes) {
-    return Wrong(tensor.name, absl::StrCat("expected data_offsets inside the ", data_bytes, " bytes of data, found [", tensor.begin, ", ", tensor.end, "]"));
+    return Wrong(tensor.name, absl::StrCat("expected data_offsets inside the ", data_bytes, " bytes of data, found [",
+                                           tensor.begin, ", ", tensor.end, "]"));
   }
   const std::optional<uint64_t> bytes = BytesOf(tensor);
   if (!bytes) return Wrong(tensor.name, "the product of its shape exceeds 64 bits");
   if (*bytes != tensor.end - tensor.begin) {
-    return Wrong(tensor.name, absl::StrCat("shape and dtype ask for ", *bytes, " bytes, data_offsets give ", tensor.end - tensor.begin));
+    return Wrong(tensor.name, absl::StrCat("shape and dtype ask for ", *bytes, " bytes, data_offsets give ",
+                                           tensor.end - tensor.begin));
   }
   return absl::OkStatus();
 }
@@ -131,20 +137,23 @@ absl::Status CheckCover(const std::vector<SafetensorsTensor>& tensors, uint64_t 
   uint64_t covered = 0;
   for (const SafetensorsTensor& tensor : tensors) {
     if (tensor.begin != covered) {
-      return Wrong(tensor.name, absl::StrCat(tensor.begin < covered ? "overlaps the tensor before it" : "leaves a hole before it", ": expected to begin at ", covered, ", found ", tensor.begin));
+      return Wrong(tensor.name,
+                   absl::StrCat(tensor.begin < covered ? "overlaps the tensor before it" : "leaves a hole before it",
+                                ": expected to begin at ", covered, ", found ", tensor.begin));
     }
     covered = tensor.end;
   }
   if (covered == data_bytes) return absl::OkStatus();
-  return absl::InvalidArgumentError(absl::StrCat("the tensors cover ", covered, " of ", data_bytes, " bytes of data"));
+  return Refusal("the tensors cover ", covered, " of ", data_bytes, " bytes of data");
 }
 
 absl::Status CheckFileName(const std::string& name) {
   constexpr std::string_view kSuffix = ".safetensors";
   const bool plain = name.size() > kSuffix.size() && name.size() <= 255 && name.ends_with(kSuffix) && name[0] != '.' &&
-                     name.find('/') == std::string::npos && name.find('\\') == std::string::npos && name.find('\0') == std::string::npos;
+                     name.find('/') == std::string::npos && name.find('\\') == std::string::npos &&
+                     name.find('\0') == std::string::npos;
   if (plain) return absl::OkStatus();
-  return absl::InvalidArgumentError(absl::StrCat("expected the name of a .safetensors file in the same folder, found \"", Shown(name), "\""));
+  return Refusal("expected the name of a .safetensors file in the same folder, found \"", Shown(name), "\"");
 }
 
 void AppendJsonString(const std::string& text, std::string& out) {
@@ -187,22 +196,25 @@ StoredType ToStoredType(DType dtype) {
   return StoredType::kI32;
 }
 
-absl::StatusOr<uint64_t> ParseSafetensorsPrefix(std::span<const std::byte> prefix, uint64_t file_bytes, const SafetensorsLimits& limits) {
+absl::StatusOr<uint64_t> ParseSafetensorsPrefix(std::span<const std::byte> prefix, uint64_t file_bytes,
+                                                const SafetensorsLimits& limits) {
   if (prefix.size() < kSafetensorsPrefixBytes || file_bytes < kSafetensorsPrefixBytes) {
-    return absl::InvalidArgumentError(absl::StrCat("expected at least ", kSafetensorsPrefixBytes, " bytes, found ", file_bytes));
+    return Refusal("expected at least ", kSafetensorsPrefixBytes, " bytes, found ", file_bytes);
   }
   uint64_t length = 0;
   for (int i = 7; i >= 0; --i) length = length << 8 | static_cast<uint64_t>(prefix[i]);
   if (length < 2 || length > file_bytes - kSafetensorsPrefixBytes) {
-    return absl::InvalidArgumentError(absl::StrCat("expected a header of 2 to ", file_bytes - kSafetensorsPrefixBytes, " bytes, found the length ", length));
+    return Refusal("expected a header of 2 to ", file_bytes - kSafetensorsPrefixBytes, " bytes, found the length ",
+                   length);
   }
   if (length > limits.header_bytes_max) {
-    return absl::InvalidArgumentError(absl::StrCat("expected a header of at most ", limits.header_bytes_max, " bytes for this model, found ", length));
+    return Refusal("expected a header of at most ", limits.header_bytes_max, " bytes for this model, found ", length);
   }
   return length;
 }
 
-absl::StatusOr<std::vector<SafetensorsTensor>> ParseSafetensorsHeader(std::string_view header, uint64_t data_bytes, const SafetensorsLimits& limits) {
+absl::StatusOr<std::vector<SafetensorsTensor>> ParseSafetensorsHeader(std::string_view header, uint64_t data_bytes,
+                                                                      const SafetensorsLimits& limits) {
   if (header.empty() || header[0] != '{') return absl::InvalidArgumentError("expected the header to begin with '{'");
   ATOLL_ASSIGN_OR_RETURN(std::vector<SafetensorsTensor> tensors, HeaderParser(header, limits).Parse());
   for (const SafetensorsTensor& tensor : tensors) ATOLL_RETURN_IF_ERROR(CheckRange(tensor, data_bytes));
@@ -237,7 +249,7 @@ absl::StatusOr<std::vector<SafetensorsIndexEntry>> ParseSafetensorsIndex(std::st
   JsonReader reader(json);
   std::vector<SafetensorsIndexEntry> entries;
   const auto weight = [&](const std::string& tensor) -> absl::Status {
-    if (entries.size() >= tensors_max) return absl::InvalidArgumentError(absl::StrCat("expected at most ", tensors_max, " tensors, found more"));
+    if (entries.size() >= tensors_max) return Refusal("expected at most ", tensors_max, " tensors, found more");
     ATOLL_ASSIGN_OR_RETURN(std::string file, reader.TakeString());
     ATOLL_RETURN_IF_ERROR(CheckFileName(file));
     entries.push_back({tensor, std::move(file)});

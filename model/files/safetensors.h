@@ -1,8 +1,8 @@
 #pragma once
 
-// The safetensors container: 8 bytes of little-endian header length, a JSON header, the tensors' bytes. Reads headers of
-// files that nobody vouches for: the header's length is checked against file and cap before anything is allocated, and
-// the tensors must cover the data exactly once.
+// The safetensors container: 8 bytes of little-endian header length, a JSON header, the tensors' bytes. Reads headers
+// of files that nobody vouches for: the header's length is checked against file and cap before anything is allocated,
+// and the tensors must cover the data exactly once.
 
 #include <cstddef>
 #include <cstdint>
@@ -18,7 +18,24 @@
 namespace atoll::model {
 
 // Every element type of the format; no model of ours uses most of them.
-enum class StoredType : uint8_t { kBool, kU8, kI8, kF8E5M2, kF8E4M3, kF8E8M0, kI16, kU16, kF16, kBF16, kI32, kU32, kF32, kF64, kI64, kU64 };
+enum class StoredType : uint8_t {
+  kBool,
+  kU8,
+  kI8,
+  kF8E5M2,
+  kF8E4M3,
+  kF8E8M0,
+  kI16,
+  kU16,
+  kF16,
+  kBF16,
+  kI32,
+  kU32,
+  kF32,
+  kF64,
+  kI64,
+  kU64
+};
 
 const char* StoredTypeName(StoredType type);
 int64_t StoredTypeBytes(StoredType type);
@@ -42,17 +59,19 @@ constexpr uint64_t kSafetensorsPrefixBytes = 8;
 constexpr size_t kSafetensorsRankMax = 8;
 
 // The header's length from the file's first 8 bytes.
-absl::StatusOr<uint64_t> ParseSafetensorsPrefix(std::span<const std::byte> prefix, uint64_t file_bytes, const SafetensorsLimits& limits);
+absl::StatusOr<uint64_t> ParseSafetensorsPrefix(std::span<const std::byte> prefix, uint64_t file_bytes,
+                                                const SafetensorsLimits& limits);
 
 // `header`: the JSON; `data_bytes`: what follows it in the file. Tensors come back in the order of their bytes.
-absl::StatusOr<std::vector<SafetensorsTensor>> ParseSafetensorsHeader(std::string_view header, uint64_t data_bytes, const SafetensorsLimits& limits);
+absl::StatusOr<std::vector<SafetensorsTensor>> ParseSafetensorsHeader(std::string_view header, uint64_t data_bytes,
+                                                                      const SafetensorsLimits& limits);
 
 // Prefix and header of a file with these tensors, their bytes laid out in the given order (begin and end are ignored),
 // padded with spaces to a multiple of 8.
 std::string MakeSafetensorsHeader(std::span<const SafetensorsTensor> tensors);
 
-// model.safetensors.index.json: pairs of tensor name and file name, in the file's order. File names must be plain names of
-// files in the same folder.
+// model.safetensors.index.json: pairs of tensor name and file name, in the file's order. File names must be plain names
+// of files in the same folder.
 struct SafetensorsIndexEntry {
   std::string tensor;
   std::string file;

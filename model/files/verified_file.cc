@@ -10,6 +10,8 @@
 #include <utility>
 #include <vector>
 
+#include "model/files/refusal.h"
+
 namespace atoll::model {
 namespace {
 
@@ -44,7 +46,8 @@ absl::StatusOr<std::string> PathOfDescriptor(int fd) {
 }
 
 bool IsInside(const std::string& path, const std::string& root) {
-  return path.size() > root.size() + 1 && path.compare(0, root.size(), root) == 0 && (path[root.size()] == '/' || root == "/");
+  return path.size() > root.size() + 1 && path.compare(0, root.size(), root) == 0 &&
+         (path[root.size()] == '/' || root == "/");
 }
 
 std::string ParentOf(const std::string& path) { return path.substr(0, path.rfind('/')); }
@@ -53,7 +56,8 @@ std::string ParentOf(const std::string& path) { return path.substr(0, path.rfind
 std::string BlobsFolder(const std::string& real_dir) {
   const std::string parent = ParentOf(real_dir);
   const std::string suffix = "/snapshots";
-  if (parent.size() <= suffix.size() || parent.compare(parent.size() - suffix.size(), suffix.size(), suffix) != 0) return "";
+  if (parent.size() <= suffix.size() || parent.compare(parent.size() - suffix.size(), suffix.size(), suffix) != 0)
+    return "";
   return ParentOf(parent) + "/blobs";
 }
 
@@ -61,7 +65,8 @@ absl::Status CheckName(std::string_view name) {
   const bool plain = !name.empty() && name.size() <= 255 && name != "." && name != ".." &&
                      name.find('/') == std::string_view::npos && name.find('\0') == std::string_view::npos;
   if (plain) return absl::OkStatus();
-  return absl::InvalidArgumentError(absl::StrCat("expected the name of a file in the checkpoint's folder, found \"", std::string(name.substr(0, 300)), "\""));
+  return Refusal("expected the name of a file in the checkpoint's folder, found \"", std::string(name.substr(0, 300)),
+                 "\"");
 }
 
 // The check is made on an O_PATH descriptor, which opens nothing yet, and the same inode is then opened through it: no
@@ -71,12 +76,13 @@ absl::StatusOr<int> OpenChecked(const std::string& dir, const std::string& path)
   if (handle.fd < 0) return SystemError("cannot open", path);
   struct stat info;
   if (::fstat(handle.fd, &info) != 0) return SystemError("cannot stat", path);
-  if (!S_ISREG(info.st_mode)) return absl::InvalidArgumentError(absl::StrCat(path, ": expected a regular file, found another kind (folder, FIFO, socket or device)"));
+  if (!S_ISREG(info.st_mode))
+    return Refusal(path, ": expected a regular file, found another kind (folder, FIFO, socket or device)");
   ATOLL_ASSIGN_OR_RETURN(const std::string target, PathOfDescriptor(handle.fd));
   ATOLL_ASSIGN_OR_RETURN(const std::string root, RealPath(dir));
   const std::string blobs = BlobsFolder(root);
   if (!IsInside(target, root) && (blobs.empty() || !IsInside(target, blobs))) {
-    return absl::InvalidArgumentError(absl::StrCat(path, ": the link leads out of the checkpoint's folder, to ", target));
+    return Refusal(path, ": the link leads out of the checkpoint's folder, to ", target);
   }
   const int fd = ::open(absl::StrCat("/proc/self/fd/", handle.fd).c_str(), O_RDONLY | O_CLOEXEC);
   if (fd < 0) return SystemError("cannot read", path);
@@ -103,7 +109,10 @@ bool VerifiedFile::Exists(const std::string& dir, std::string_view name) {
 }
 
 VerifiedFile::VerifiedFile(VerifiedFile&& other) noexcept
-    : path_(std::move(other.path_)), descriptor_(std::exchange(other.descriptor_, -1)), size_(other.size_), modified_(other.modified_) {}
+    : path_(std::move(other.path_)),
+      descriptor_(std::exchange(other.descriptor_, -1)),
+      size_(other.size_),
+      modified_(other.modified_) {}
 
 VerifiedFile& VerifiedFile::operator=(VerifiedFile&& other) noexcept {
   std::swap(path_, other.path_);
@@ -120,21 +129,27 @@ VerifiedFile::~VerifiedFile() {
 absl::Status VerifiedFile::CheckUnchanged() const {
   struct stat info;
   if (::fstat(descriptor_, &info) != 0) return SystemError("cannot stat", path_);
-  const bool same = static_cast<uint64_t>(info.st_size) == size_ && info.st_mtim.tv_sec == modified_.tv_sec && info.st_mtim.tv_nsec == modified_.tv_nsec;
+  const bool same = static_cast<uint64_t>(info.st_size) == size_ && info.st_mtim.tv_sec == modified_.tv_sec &&
+                    info.st_mtim.tv_nsec == modified_.tv_nsec;
   if (same) return absl::OkStatus();
-  return absl::DataLossError(absl::StrCat(path_, ": the file was changed while in use (", size_, " bytes when opened, now ", info.st_size, "): restore it and restart"));
+  return absl::DataLossError(absl::StrCat(path_, ": the file was changed while in use (", size_,
+                                          " bytes when opened, now ", info.st_size, "): restore it and restart"));
 }
 
 absl::Status VerifiedFile::Read(uint64_t offset, std::span<std::byte> out) const {
   if (offset > size_ || out.size() > size_ - offset) {
-    return absl::InvalidArgumentError(absl::StrCat(path_, ": expected ", out.size(), " bytes at ", offset, ", the file has ", size_));
+    return Refusal(path_, ": expected ", out.size(), " bytes at ", offset, ", the file has ", size_);
   }
   for (size_t done = 0; done < out.size();) {
     const size_t wanted = std::min(out.size() - done, size_t{1} << 30);
     const ssize_t got = ::pread(descriptor_, out.data() + done, wanted, static_cast<off_t>(offset + done));
     if (got < 0 && errno == EINTR) continue;
-    if (got < 0) return absl::DataLossError(absl::StrCat("cannot read ", path_, " at ", offset + done, ": ", std::strerror(errno)));
-    if (got == 0) return absl::DataLossError(absl::StrCat(path_, ": the file became shorter while in use: expected ", size_, " bytes, found ", offset + done));
+    if (got < 0)
+      return absl::DataLossError(
+          absl::StrCat("cannot read ", path_, " at ", offset + done, ": ", std::strerror(errno)));
+    if (got == 0)
+      return absl::DataLossError(absl::StrCat(path_, ": the file became shorter while in use: expected ", size_,
+                                              " bytes, found ", offset + done));
     done += static_cast<size_t>(got);
   }
   return CheckUnchanged();
@@ -147,7 +162,8 @@ void VerifiedFile::DropPages(uint64_t offset, uint64_t bytes) const {
 absl::StatusOr<std::string> ReadSmallFile(const std::string& dir, std::string_view name, uint64_t bytes_max) {
   ATOLL_ASSIGN_OR_RETURN(const VerifiedFile file, VerifiedFile::Open(dir, name));
   if (file.size() > bytes_max) {
-    return absl::ResourceExhaustedError(absl::StrCat(file.path(), " has ", file.size(), " bytes, at most ", bytes_max, " are read"));
+    return absl::ResourceExhaustedError(
+        absl::StrCat(file.path(), " has ", file.size(), " bytes, at most ", bytes_max, " are read"));
   }
   std::string text(file.size(), '\0');
   ATOLL_RETURN_IF_ERROR(file.Read(0, std::as_writable_bytes(std::span(text.data(), text.size()))));

@@ -17,8 +17,8 @@ namespace atoll::model {
 // Owns a descriptor. Movable; const methods are thread-safe.
 class VerifiedFile {
  public:
-  // `name` is one path component. Follows a symlink only to a file inside `dir` or, where dir is ROOT/snapshots/REVISION,
-  // inside ROOT/blobs; anything but a regular file is refused, and a FIFO is never waited for.
+  // `name` is one path component. Follows a symlink only to a file inside `dir` or, where dir is
+  // ROOT/snapshots/REVISION, inside ROOT/blobs; anything but a regular file is refused, and a FIFO is never waited for.
   static absl::StatusOr<VerifiedFile> Open(const std::string& dir, std::string_view name);
 
   // Whether the folder has an entry of that name, of whatever kind.

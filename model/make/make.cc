@@ -43,7 +43,8 @@ std::string ShardName(size_t index, size_t count) {
 }
 
 SafetensorsTensor Described(const TensorSpec& spec) {
-  SafetensorsTensor tensor{.name = spec.name, .type = ToStoredType(spec.dtype), .shape = {static_cast<uint64_t>(spec.rows)}};
+  SafetensorsTensor tensor{
+      .name = spec.name, .type = ToStoredType(spec.dtype), .shape = {static_cast<uint64_t>(spec.rows)}};
   if (spec.cols != 0) tensor.shape.push_back(static_cast<uint64_t>(spec.cols));
   return tensor;
 }
@@ -51,7 +52,8 @@ SafetensorsTensor Described(const TensorSpec& spec) {
 absl::Status PrepareFolder(const std::string& dir, uint64_t bytes) {
   std::error_code error;
   std::filesystem::create_directories(dir, error);
-  if (error || !std::filesystem::is_directory(dir, error)) return absl::UnavailableError(absl::StrCat("cannot make the folder ", dir, ": ", error.message()));
+  if (error || !std::filesystem::is_directory(dir, error))
+    return absl::UnavailableError(absl::StrCat("cannot make the folder ", dir, ": ", error.message()));
   const bool empty = std::filesystem::is_empty(dir, error);
   if (error) return absl::UnavailableError(absl::StrCat("cannot read the folder ", dir, ": ", error.message()));
   if (!empty) return absl::AlreadyExistsError(absl::StrCat(dir, ": expected a new or empty folder, found files in it"));
@@ -59,13 +61,19 @@ absl::Status PrepareFolder(const std::string& dir, uint64_t bytes) {
   if (::statvfs(dir.c_str(), &disk) != 0) return absl::OkStatus();  // a full disk then shows as a failed write
   const uint64_t free_bytes = static_cast<uint64_t>(disk.f_bavail) * disk.f_frsize;
   if (bytes + kSpareDiskBytes <= free_bytes) return absl::OkStatus();
-  return absl::ResourceExhaustedError(absl::StrFormat("the checkpoint needs %.2f GB, %s has %.2f GB free", static_cast<double>(bytes) / 1e9, dir, static_cast<double>(free_bytes) / 1e9));
+  return absl::ResourceExhaustedError(absl::StrFormat("the checkpoint needs %.2f GB, %s has %.2f GB free",
+                                                      static_cast<double>(bytes) / 1e9, dir,
+                                                      static_cast<double>(free_bytes) / 1e9));
 }
 
 class Maker {
  public:
   Maker(const MakeOptions& options, const ModelConfig& config)
-      : options_(options), config_(config), catalogue_(config), shards_(CutIntoShards(catalogue_, options.shard_bytes_max)), piece_(kPieceBytes) {
+      : options_(options),
+        config_(config),
+        catalogue_(config),
+        shards_(CutIntoShards(catalogue_, options.shard_bytes_max)),
+        piece_(kPieceBytes) {
     for (const Shard& shard : shards_) {
       for (const TensorSpec* spec : shard) done_.bytes_total += static_cast<uint64_t>(spec->bytes());
     }
@@ -84,7 +92,8 @@ class Maker {
   absl::Status WriteShard(size_t index) {
     std::vector<SafetensorsTensor> header;
     for (const TensorSpec* spec : shards_[index]) header.push_back(Described(*spec));
-    ATOLL_ASSIGN_OR_RETURN(OutputFile file, OutputFile::Create(absl::StrCat(options_.out_dir, "/", ShardName(index, shards_.size()))));
+    ATOLL_ASSIGN_OR_RETURN(OutputFile file,
+                           OutputFile::Create(absl::StrCat(options_.out_dir, "/", ShardName(index, shards_.size()))));
     ATOLL_RETURN_IF_ERROR(file.Write(MakeSafetensorsHeader(header)));
     for (const TensorSpec* spec : shards_[index]) ATOLL_RETURN_IF_ERROR(WriteTensor(*spec, file));
     return file.Close();
@@ -106,7 +115,8 @@ class Maker {
 
   void Report(uint64_t bytes) {
     constexpr uint64_t kReportBytes = 64 << 20;
-    const bool due = done_.bytes_done / kReportBytes != (done_.bytes_done + bytes) / kReportBytes || done_.bytes_done + bytes == done_.bytes_total;
+    const bool due = done_.bytes_done / kReportBytes != (done_.bytes_done + bytes) / kReportBytes ||
+                     done_.bytes_done + bytes == done_.bytes_total;
     done_.bytes_done += bytes;
     if (!due || !options_.progress) return;
     done_.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin_).count();
@@ -120,7 +130,8 @@ class Maker {
   }
 
   std::string Index() const {
-    nlohmann::json index = {{"metadata", {{"total_size", done_.bytes_total}}}, {"weight_map", nlohmann::json::object()}};
+    nlohmann::json index = {{"metadata", {{"total_size", done_.bytes_total}}},
+                            {"weight_map", nlohmann::json::object()}};
     for (size_t i = 0; i < shards_.size(); ++i) {
       for (const TensorSpec* spec : shards_[i]) index["weight_map"][spec->name] = ShardName(i, shards_.size());
     }

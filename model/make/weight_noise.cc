@@ -65,8 +65,12 @@ void ForEach16Bits(size_t count, NextBits next_bits, Write write) {
 }  // namespace
 
 WeightNoise::WeightNoise(const TensorSpec& spec, int64_t fan_in, bool power_of_two_scales, uint64_t seed)
-    : kind_(spec.kind), dtype_(spec.dtype), power_of_two_scales_(power_of_two_scales), mean_(spec.kind == TensorKind::kNorm ? 1.0f : 0.0f),
-      deviation_(DeviationOf(spec, fan_in)), state_(HashName(spec.name, seed)) {}
+    : kind_(spec.kind),
+      dtype_(spec.dtype),
+      power_of_two_scales_(power_of_two_scales),
+      mean_(spec.kind == TensorKind::kNorm ? 1.0f : 0.0f),
+      deviation_(DeviationOf(spec, fan_in)),
+      state_(HashName(spec.name, seed)) {}
 
 void WeightNoise::Next(std::span<std::byte> out) {
   if (kind_ == TensorKind::kScale) return FillScales(out);
@@ -87,34 +91,42 @@ uint64_t WeightNoise::NextBits() {
 
 void WeightNoise::FillF8(std::span<std::byte> out) {
   const auto& codes = SharedTables().codes;
-  ForEach16Bits(out.size(), [&] { return NextBits(); }, [&](size_t i, uint64_t bits) { out[i] = static_cast<std::byte>(codes[bits]); });
+  ForEach16Bits(
+      out.size(), [&] { return NextBits(); },
+      [&](size_t i, uint64_t bits) { out[i] = static_cast<std::byte>(codes[bits]); });
 }
 
 void WeightNoise::FillBF16(std::span<std::byte> out) {
   const auto& normal = SharedTables().normal;
-  ForEach16Bits(out.size() / 2, [&] { return NextBits(); }, [&](size_t i, uint64_t bits) {
-    const BFloat16 value = ToBFloat16(mean_ + deviation_ * normal[bits]);
-    std::memcpy(out.data() + 2 * i, &value, 2);
-  });
+  ForEach16Bits(
+      out.size() / 2, [&] { return NextBits(); },
+      [&](size_t i, uint64_t bits) {
+        const BFloat16 value = ToBFloat16(mean_ + deviation_ * normal[bits]);
+        std::memcpy(out.data() + 2 * i, &value, 2);
+      });
 }
 
 void WeightNoise::FillF32(std::span<std::byte> out) {
   const auto& normal = SharedTables().normal;
-  ForEach16Bits(out.size() / 4, [&] { return NextBits(); }, [&](size_t i, uint64_t bits) {
-    const float value = mean_ + deviation_ * normal[bits];
-    std::memcpy(out.data() + 4 * i, &value, 4);
-  });
+  ForEach16Bits(
+      out.size() / 4, [&] { return NextBits(); },
+      [&](size_t i, uint64_t bits) {
+        const float value = mean_ + deviation_ * normal[bits];
+        std::memcpy(out.data() + 4 * i, &value, 4);
+      });
 }
 
 // A block's spread differs from the next one's, so that a scale applied to the wrong block shows.
 void WeightNoise::FillScales(std::span<std::byte> out) {
   const float base = deviation_ * SharedTables().normal.back() / kCodeMax;
   const float power = std::exp2(std::ceil(std::log2(base)));
-  ForEach16Bits(out.size() / 4, [&] { return NextBits(); }, [&](size_t i, uint64_t bits) {
-    const float varied = base * (0.75f + 0.5f * static_cast<float>(bits) / 65536.0f);
-    const float scale = power_of_two_scales_ ? power * ((bits & 1) != 0 ? 1.0f : 0.5f) : varied;
-    std::memcpy(out.data() + 4 * i, &scale, 4);
-  });
+  ForEach16Bits(
+      out.size() / 4, [&] { return NextBits(); },
+      [&](size_t i, uint64_t bits) {
+        const float varied = base * (0.75f + 0.5f * static_cast<float>(bits) / 65536.0f);
+        const float scale = power_of_two_scales_ ? power * ((bits & 1) != 0 ? 1.0f : 0.5f) : varied;
+        std::memcpy(out.data() + 4 * i, &scale, 4);
+      });
 }
 
 }  // namespace atoll::model

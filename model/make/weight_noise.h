@@ -14,8 +14,8 @@ namespace atoll::model {
 
 class WeightNoise {
  public:
-  // Matrices spread by 1/sqrt(fan_in), the embedding by 1, norms around 1, correction biases near 0. `fan_in`: columns of
-  // the matrix; for a scale tensor, of the matrix that it scales.
+  // Matrices spread by 1/sqrt(fan_in), the embedding by 1, norms around 1, correction biases near 0. `fan_in`: columns
+  // of the matrix; for a scale tensor, of the matrix that it scales.
   WeightNoise(const TensorSpec& spec, int64_t fan_in, bool power_of_two_scales, uint64_t seed);
 
   // The next bytes of the tensor, a multiple of 8 in all calls but the last.

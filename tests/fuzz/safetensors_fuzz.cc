@@ -15,7 +15,8 @@ using atoll::model::SafetensorsLimits;
 constexpr SafetensorsLimits kLimits = {.header_bytes_max = 1 << 16, .tensors_max = 1000};
 
 void FuzzFile(std::span<const std::byte> file) {
-  const auto length = atoll::model::ParseSafetensorsPrefix(file.first(file.size() < 8 ? file.size() : 8), file.size(), kLimits);
+  const auto length =
+      atoll::model::ParseSafetensorsPrefix(file.first(file.size() < 8 ? file.size() : 8), file.size(), kLimits);
   if (!length.ok()) return;
   ATOLL_CHECK(*length <= file.size() - 8, "the header is inside the file");
   const std::string_view header(reinterpret_cast<const char*>(file.data()) + 8, *length);

@@ -1,10 +1,9 @@
-#include "model/tensor_catalogue.h"
-
 #include <gtest/gtest.h>
 
 #include <set>
 
 #include "model/shard_plan.h"
+#include "model/tensor_catalogue.h"
 #include "tests/model/configs.h"
 
 namespace atoll::model {

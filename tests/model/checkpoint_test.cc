@@ -38,14 +38,16 @@ TEST(Checkpoint, ReadsEveryTensorOfTheBundledOne) {
     ASSERT_TRUE(matrix.ok()) << matrix.status();
     EXPECT_EQ(matrix->rows, entry.spec->rows);
     const bool quantised = matrix->dtype == DType::kF8E4M3;
-    EXPECT_EQ(static_cast<int64_t>(matrix->scales.size()), quantised ? ScaleBlocks(matrix->rows) * ScaleBlocks(matrix->cols) : 0);
+    EXPECT_EQ(static_cast<int64_t>(matrix->scales.size()),
+              quantised ? ScaleBlocks(matrix->rows) * ScaleBlocks(matrix->cols) : 0);
   }
 }
 
 float Element(const HostMatrix& matrix, int64_t row, int64_t col) {
   const std::byte* data = matrix.data.get() + (row * matrix.cols + col) * DTypeBytes(matrix.dtype);
   if (matrix.dtype == DType::kBF16) return ToFloat(*reinterpret_cast<const BFloat16*>(data));
-  return E4M3ToFloat(static_cast<uint8_t>(*data)) * matrix.scales[row / kScaleBlock * matrix.scale_cols() + col / kScaleBlock];
+  return E4M3ToFloat(static_cast<uint8_t>(*data)) *
+         matrix.scales[row / kScaleBlock * matrix.scale_cols() + col / kScaleBlock];
 }
 
 // One model in two formats: a scale at the wrong block would be far outside the rounding of e4m3.
@@ -58,7 +60,8 @@ TEST(Checkpoint, Bf16AndFp8OfTheSameModelAgree) {
   EXPECT_EQ((*bf16)->file_count(), 4u);
   EXPECT_NE((*bf16)->fingerprint(), (*fp8)->fingerprint());
   EXPECT_NE((*bf16)->Find("model.layers.6.embed_tokens.weight"), nullptr);
-  for (const char* name : {"model.layers.0.self_attn.kv_b_proj.weight", "model.layers.6.mlp.experts.31.down_proj.weight", "model.layers.0.mlp.down_proj.weight"}) {
+  for (const char* name : {"model.layers.0.self_attn.kv_b_proj.weight",
+                           "model.layers.6.mlp.experts.31.down_proj.weight", "model.layers.0.mlp.down_proj.weight"}) {
     const auto a = (*bf16)->ReadMatrix(name), b = (*fp8)->ReadMatrix(name);
     ASSERT_TRUE(a.ok() && b.ok()) << a.status() << b.status();
     double square = 0, error = 0;

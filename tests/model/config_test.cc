@@ -61,7 +61,8 @@ TEST(ModelConfig, RopeAttentionFactorIsTheRatio) {
 }
 
 TEST(ModelConfig, ReadsV31) {
-  const auto config = ParseModelConfig(With(kV3Config, "\"fmt\": \"e4m3\"", "\"fmt\": \"e4m3\", \"scale_fmt\": \"ue8m0\""));
+  const auto config =
+      ParseModelConfig(With(kV3Config, "\"fmt\": \"e4m3\"", "\"fmt\": \"e4m3\", \"scale_fmt\": \"ue8m0\""));
   ASSERT_TRUE(config.ok()) << config.status();
   EXPECT_TRUE(config->power_of_two_scales);
 }
@@ -113,11 +114,13 @@ TEST(ModelConfig, RefusesNeighboursByName) {
 
 TEST(ModelConfig, B37_NumbersOutOfRangeAreRefused) {
   for (const char* layers : {"0", "1000000000", "-1", "61.0", "1e1", "\"61\"", "99999999999999999999", "null"}) {
-    ExpectRefusedChange("\"num_hidden_layers\": 61", std::string("\"num_hidden_layers\": ") + layers, "num_hidden_layers");
+    ExpectRefusedChange("\"num_hidden_layers\": 61", std::string("\"num_hidden_layers\": ") + layers,
+                        "num_hidden_layers");
   }
-  for (const char* field : {"hidden_size", "intermediate_size", "moe_intermediate_size", "num_attention_heads", "kv_lora_rank", "q_lora_rank",
-                            "qk_nope_head_dim", "qk_rope_head_dim", "v_head_dim", "vocab_size", "n_routed_experts", "num_experts_per_tok",
-                            "max_position_embeddings", "n_shared_experts", "moe_layer_freq", "first_k_dense_replace", "rms_norm_eps"}) {
+  for (const char* field : {"hidden_size", "intermediate_size", "moe_intermediate_size", "num_attention_heads",
+                            "kv_lora_rank", "q_lora_rank", "qk_nope_head_dim", "qk_rope_head_dim", "v_head_dim",
+                            "vocab_size", "n_routed_experts", "num_experts_per_tok", "max_position_embeddings",
+                            "n_shared_experts", "moe_layer_freq", "first_k_dense_replace", "rms_norm_eps"}) {
     const std::string key = std::string("\"") + field + "\": ";
     ExpectRefusedChange(key, key + "-1, \"unused\": ", field);
     ExpectRefusedChange(key, key + "1000000000000, \"unused\": ", field);
@@ -137,7 +140,8 @@ TEST(ModelConfig, B37_FieldsThatDoNotFitEachOtherAreRefused) {
   ExpectRefusedChange("\"topk_group\": 4", "\"topk_group\": 9", "topk_group");
   ExpectRefusedChange("\"n_routed_experts\": 256", "\"n_routed_experts\": 8", "n_group");
   ExpectRefusedChange("\"n_routed_experts\": 256", "\"n_routed_experts\": 8192", "n_routed_experts");
-  ExpectRefused(With(With(kV3Config, "\"n_group\": 8", "\"n_group\": 64"), "\"topk_group\": 4", "\"topk_group\": 1"), "num_experts_per_tok");
+  ExpectRefused(With(With(kV3Config, "\"n_group\": 8", "\"n_group\": 64"), "\"topk_group\": 4", "\"topk_group\": 1"),
+                "num_experts_per_tok");
   ExpectRefusedChange("\"first_k_dense_replace\": 3", "\"first_k_dense_replace\": 61", "first_k_dense_replace");
   ExpectRefusedChange("\"moe_layer_freq\": 1", "\"moe_layer_freq\": 100", "moe_layer_freq");
   ExpectRefusedChange("\"eos_token_id\": 1", "\"eos_token_id\": 129280", "eos_token_id");
@@ -149,8 +153,12 @@ TEST(ModelConfig, B37_UnknownActivationIsRefused) { ExpectRefusedChange("\"silu\
 
 // The V3 config names a class in auto_map and is accepted (ReadsV3): nothing reads the field, whatever it holds.
 TEST(ModelConfig, B37_CodeReferencesAreIgnored) {
-  EXPECT_TRUE(ParseModelConfig(With(kV3Config, "configuration_deepseek.DeepseekV3Config", "os.system--touch /tmp/executed")).ok());
-  EXPECT_TRUE(ParseModelConfig(With(kV3Config, "{\"AutoConfig\": \"configuration_deepseek.DeepseekV3Config\"}", "[1, 2]")).ok());
+  EXPECT_TRUE(
+      ParseModelConfig(With(kV3Config, "configuration_deepseek.DeepseekV3Config", "os.system--touch /tmp/executed"))
+          .ok());
+  EXPECT_TRUE(
+      ParseModelConfig(With(kV3Config, "{\"AutoConfig\": \"configuration_deepseek.DeepseekV3Config\"}", "[1, 2]"))
+          .ok());
 }
 
 TEST(ModelConfig, B37_HostileJsonIsRefused) {
@@ -168,7 +176,8 @@ TEST(ModelConfig, B37_HostileJsonIsRefused) {
 }
 
 TEST(GenerationConfig, ReadsAndChecks) {
-  const auto generation = ParseGenerationConfig(R"({"temperature": 0.6, "top_p": 0.95, "eos_token_id": [1, 7], "do_sample": true})");
+  const auto generation =
+      ParseGenerationConfig(R"({"temperature": 0.6, "top_p": 0.95, "eos_token_id": [1, 7], "do_sample": true})");
   ASSERT_TRUE(generation.ok()) << generation.status();
   EXPECT_EQ(generation->temperature, 0.6);
   EXPECT_EQ(generation->top_p, 0.95);

@@ -19,7 +19,8 @@ void ExpectFound(DType dtype, uint32_t bits, size_t at, size_t count) {
   const auto size = static_cast<size_t>(DTypeBytes(dtype));
   std::vector<std::byte> data(count * size, std::byte{0x3A});
   std::memcpy(data.data() + at * size, &bits, size);
-  EXPECT_EQ(FindNonFinite(dtype, data), IsFinite(dtype, bits) ? -1 : static_cast<int64_t>(at)) << DTypeName(dtype) << " " << bits << " at " << at;
+  EXPECT_EQ(FindNonFinite(dtype, data), IsFinite(dtype, bits) ? -1 : static_cast<int64_t>(at))
+      << DTypeName(dtype) << " " << bits << " at " << at;
 }
 
 TEST(FindNonFinite, EveryCodeOfTheSmallTypes) {
@@ -28,7 +29,8 @@ TEST(FindNonFinite, EveryCodeOfTheSmallTypes) {
 }
 
 TEST(FindNonFinite, EdgesOfFloat32) {
-  for (uint32_t bits : {0u, 0x7F7FFFFFu, 0x7F800000u, 0x7F800001u, 0x7FFFFFFFu, 0xFF7FFFFFu, 0xFF800000u, 0xFFFFFFFFu, 0x80000000u, 0x00800000u}) {
+  for (uint32_t bits : {0u, 0x7F7FFFFFu, 0x7F800000u, 0x7F800001u, 0x7FFFFFFFu, 0xFF7FFFFFu, 0xFF800000u, 0xFFFFFFFFu,
+                        0x80000000u, 0x00800000u}) {
     for (size_t at = 0; at < 3; ++at) ExpectFound(DType::kF32, bits, at, 3);
   }
 }

@@ -86,7 +86,9 @@ TEST(HostileCheckpoint, B35_LinksInsideTheFolderAndOfTheHubCacheOpen) {
 class ShardedFolder {
  public:
   ShardedFolder() {
-    EXPECT_TRUE(MakeCheckpoint({.config_json = kTinyConfig, .out_dir = dir_.path(), .seed = 1, .shard_bytes_max = 150000}).ok());
+    EXPECT_TRUE(
+        MakeCheckpoint({.config_json = kTinyConfig, .out_dir = dir_.path(), .seed = 1, .shard_bytes_max = 150000})
+            .ok());
     index = ReadWhole(dir_.File(kIndex));
   }
   absl::Status Open() {
@@ -133,7 +135,8 @@ TEST(HostileCheckpoint, B44_TensorInTwoShardsIsRefused) {
 }
 
 TEST(HostileCheckpoint, B44_IndexThatNamesTheWrongShardIsRefused) {
-  ExpectIndexRefused("\"model.embed_tokens.weight\": \"model-00001", "\"model.embed_tokens.weight\": \"model-00002", "it is not there");
+  ExpectIndexRefused("\"model.embed_tokens.weight\": \"model-00001", "\"model.embed_tokens.weight\": \"model-00002",
+                     "it is not there");
 }
 
 // Published files have a total_size that no count explains, so nothing depends on it: the headers decide.
@@ -142,7 +145,8 @@ TEST(HostileCheckpoint, B44_TotalSizeIsNeverTrusted) {
   const size_t at = folder.index.find("\"total_size\": ") + 14;
   for (const char* lie : {"0", "18446744073709551615", "-1", "1e300", "\"many\""}) {
     ShardedFolder lying;
-    lying.index = folder.index.substr(0, at) + lie + folder.index.substr(folder.index.find_first_not_of("0123456789", at));
+    lying.index =
+        folder.index.substr(0, at) + lie + folder.index.substr(folder.index.find_first_not_of("0123456789", at));
     EXPECT_TRUE(lying.Open().ok()) << lying.Open();
   }
 }
@@ -156,13 +160,16 @@ TEST(HostileCheckpoint, B44_BothAFileAndAnIndexIsRefused) {
 TEST(HostileCheckpoint, B45_MissingTensorIsNamed) {
   for (size_t i = 0; i < TinyTensors().size(); ++i) {
     const std::string name = TinyTensors()[i].described.name;
-    ExpectChangeRefused([&](StoredTensors& tensors) { tensors.erase(tensors.begin() + static_cast<std::ptrdiff_t>(i)); }, name);
+    ExpectChangeRefused(
+        [&](StoredTensors& tensors) { tensors.erase(tensors.begin() + static_cast<std::ptrdiff_t>(i)); }, name);
   }
 }
 
 TEST(HostileCheckpoint, B45_ExtraTensorIsNamed) {
   const auto with = [](const std::string& name) {
-    return [name](StoredTensors& tensors) { tensors.push_back({{.name = name, .type = StoredType::kU8, .shape = {1}}, "x"}); };
+    return [name](StoredTensors& tensors) {
+      tensors.push_back({{.name = name, .type = StoredType::kU8, .shape = {1}}, "x"});
+    };
   };
   ExpectChangeRefused(with("model.layers.1.self_attn.indexer.wk.weight"), "indexer.wk.weight does not belong");
   ExpectChangeRefused(with("model.layers.3.enorm.weight"), "model.layers.3.enorm.weight does not belong");
@@ -180,23 +187,27 @@ TEST(HostileCheckpoint, B45_WrongShapeOrTypeIsNamed) {
   ExpectChangeRefused(shape(kMatrixName, {32, 160, 1}), "found [32, 160, 1]");
   ExpectChangeRefused(shape(kMatrixName, {1, 32, 160}), "found [1, 32, 160]");
   ExpectChangeRefused(shape(kScaleName, {2, 1}), kScaleName + ": expected the shape [1, 2], found [2, 1]");
-  ExpectChangeRefused(shape("model.norm.weight", {160, 1}), "model.norm.weight: expected the shape [160], found [160, 1]");
+  ExpectChangeRefused(shape("model.norm.weight", {160, 1}),
+                      "model.norm.weight: expected the shape [160], found [160, 1]");
   const auto type = [](const std::string& name, StoredType to) {
     return [=](StoredTensors& tensors) { Named(tensors, name).described.type = to; };
   };
-  ExpectChangeRefused(type(kMatrixName, StoredType::kF8E5M2), kMatrixName + ": expected the dtype F8_E4M3, found F8_E5M2");
+  ExpectChangeRefused(type(kMatrixName, StoredType::kF8E5M2),
+                      kMatrixName + ": expected the dtype F8_E4M3, found F8_E5M2");
   ExpectChangeRefused(type("model.norm.weight", StoredType::kF16), "found F16");
   ExpectChangeRefused(type(kScaleName, StoredType::kI32), "found I32");
 }
 
-void ExpectReadRefused(const std::function<void(StoredTensors&)>& change, const std::string& read, const std::string& part) {
+void ExpectReadRefused(const std::function<void(StoredTensors&)>& change, const std::string& read,
+                       const std::string& part) {
   StoredTensors tensors = TinyTensors();
   change(tensors);
   TinyFolder folder(tensors);
   const auto checkpoint = Checkpoint::Open(folder.path());
   ASSERT_TRUE(checkpoint.ok()) << checkpoint.status();
   const bool is_vector = (*checkpoint)->Find(read)->spec->cols == 0;
-  const absl::Status status = is_vector ? (*checkpoint)->ReadVector(read).status() : (*checkpoint)->ReadMatrix(read).status();
+  const absl::Status status =
+      is_vector ? (*checkpoint)->ReadVector(read).status() : (*checkpoint)->ReadMatrix(read).status();
   ASSERT_FALSE(status.ok());
   EXPECT_THAT(std::string(status.message()), HasSubstr(part));
 }
@@ -204,8 +215,10 @@ void ExpectReadRefused(const std::function<void(StoredTensors&)>& change, const 
 std::string FloatBytes(float value) { return {reinterpret_cast<const char*>(&value), sizeof(value)}; }
 
 TEST(HostileCheckpoint, B45_ScaleThatIsNoScaleIsNamed) {
-  for (float bad : {0.0f, -0.0f, -1.0f, std::numeric_limits<float>::infinity(), std::numeric_limits<float>::quiet_NaN()}) {
-    ExpectReadRefused([&](StoredTensors& tensors) { Named(tensors, kScaleName).bytes.replace(4, 4, FloatBytes(bad)); }, kMatrixName, kScaleName);
+  for (float bad :
+       {0.0f, -0.0f, -1.0f, std::numeric_limits<float>::infinity(), std::numeric_limits<float>::quiet_NaN()}) {
+    ExpectReadRefused([&](StoredTensors& tensors) { Named(tensors, kScaleName).bytes.replace(4, 4, FloatBytes(bad)); },
+                      kMatrixName, kScaleName);
   }
 }
 
@@ -225,12 +238,19 @@ TEST(HostileCheckpoint, B45_E8M0ScalesAreReadAndTheirNaNIsNamed) {
 }
 
 TEST(HostileCheckpoint, B45_WeightsThatAreNotFiniteAreNamed) {
-  ExpectReadRefused([](StoredTensors& tensors) { Named(tensors, kMatrixName).bytes[5119] = '\x7f'; }, kMatrixName, kMatrixName + ": element 5119");
-  ExpectReadRefused([](StoredTensors& tensors) { Named(tensors, kMatrixName).bytes[77] = '\xff'; }, kMatrixName, kMatrixName + ": element 77");
-  ExpectReadRefused([](StoredTensors& tensors) { Named(tensors, "lm_head.weight").bytes.replace(8, 2, "\x80\x7f"); }, "lm_head.weight", "lm_head.weight: element 4");
-  ExpectReadRefused([](StoredTensors& tensors) { Named(tensors, "model.norm.weight").bytes.replace(318, 2, "\x80\xff"); }, "model.norm.weight", "element 159");
+  ExpectReadRefused([](StoredTensors& tensors) { Named(tensors, kMatrixName).bytes[5119] = '\x7f'; }, kMatrixName,
+                    kMatrixName + ": element 5119");
+  ExpectReadRefused([](StoredTensors& tensors) { Named(tensors, kMatrixName).bytes[77] = '\xff'; }, kMatrixName,
+                    kMatrixName + ": element 77");
+  ExpectReadRefused([](StoredTensors& tensors) { Named(tensors, "lm_head.weight").bytes.replace(8, 2, "\x80\x7f"); },
+                    "lm_head.weight", "lm_head.weight: element 4");
+  ExpectReadRefused(
+      [](StoredTensors& tensors) { Named(tensors, "model.norm.weight").bytes.replace(318, 2, "\x80\xff"); },
+      "model.norm.weight", "element 159");
   const std::string bias = "model.layers.1.mlp.gate.e_score_correction_bias";
-  ExpectReadRefused([&](StoredTensors& tensors) { Named(tensors, bias).bytes.replace(12, 4, FloatBytes(std::nanf(""))); }, bias, "element 3");
+  ExpectReadRefused(
+      [&](StoredTensors& tensors) { Named(tensors, bias).bytes.replace(12, 4, FloatBytes(std::nanf(""))); }, bias,
+      "element 3");
 }
 
 TEST(HostileCheckpoint, B45_BiasAndNormsMayBeEitherType) {
@@ -239,12 +259,14 @@ TEST(HostileCheckpoint, B45_BiasAndNormsMayBeEitherType) {
   bias.described.type = StoredType::kBF16;
   bias.bytes = std::string("\x80\x3f\x00\x40\x00\x00\x80\xbf", 8);
   TinyFolder folder(tensors);
-  EXPECT_THAT((*Checkpoint::Open(folder.path()))->ReadVector(bias.described.name).value(), testing::ElementsAre(1.0f, 2.0f, 0.0f, -1.0f));
+  EXPECT_THAT((*Checkpoint::Open(folder.path()))->ReadVector(bias.described.name).value(),
+              testing::ElementsAre(1.0f, 2.0f, 0.0f, -1.0f));
 }
 
 TEST(HostileCheckpoint, B45_MtpIsWholeOrAbsent) {
   StoredTensors tensors = TinyTensors();
-  std::erase_if(tensors, [](const StoredTensor& tensor) { return tensor.described.name.starts_with("model.layers.2."); });
+  std::erase_if(tensors,
+                [](const StoredTensor& tensor) { return tensor.described.name.starts_with("model.layers.2."); });
   const auto checkpoint = Checkpoint::Open(TinyFolder(tensors).path());
   ASSERT_TRUE(checkpoint.ok()) << checkpoint.status();
   EXPECT_FALSE((*checkpoint)->has_mtp());
@@ -259,7 +281,8 @@ TEST(HostileCheckpoint, B45_MtpCopiesMustEqualTheMainTensors) {
   tensors.push_back(Named(tensors, "model.embed_tokens.weight"));
   tensors.back().described.name = "model.layers.2.embed_tokens.weight";
   EXPECT_TRUE(Checkpoint::Open(TinyFolder(tensors).path()).ok());
-  EXPECT_EQ((*Checkpoint::Open(TinyFolder(tensors).path()))->fingerprint(), (*Checkpoint::Open(TinyFolder().path()))->fingerprint());
+  EXPECT_EQ((*Checkpoint::Open(TinyFolder(tensors).path()))->fingerprint(),
+            (*Checkpoint::Open(TinyFolder().path()))->fingerprint());
   tensors.back().bytes[0] ^= 1;
   ExpectRefused(TinyFolder(tensors).path(), "model.layers.2.embed_tokens.weight must equal model.embed_tokens.weight");
 }

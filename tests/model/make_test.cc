@@ -26,7 +26,8 @@ std::unique_ptr<Checkpoint> MakeAndOpen(MakeOptions options) {
 void ExpectAllReadable(const Checkpoint& checkpoint) {
   for (const TensorEntry& entry : checkpoint.entries()) {
     if (!entry.present() || entry.spec->kind == TensorKind::kScale) continue;
-    const absl::Status status = entry.spec->cols == 0 ? checkpoint.ReadVector(entry.spec->name).status() : checkpoint.ReadMatrix(entry.spec->name).status();
+    const absl::Status status = entry.spec->cols == 0 ? checkpoint.ReadVector(entry.spec->name).status()
+                                                      : checkpoint.ReadMatrix(entry.spec->name).status();
     EXPECT_TRUE(status.ok()) << status;
   }
 }
@@ -56,7 +57,8 @@ TEST(Make, EveryFormatOpensAndReads) {
 
 TEST(Make, PowerOfTwoScalesAreThat) {
   TempDir dir;
-  const auto checkpoint = MakeAndOpen({.config_json = With(kTinyConfig, "\"fmt\": \"e4m3\"", "\"scale_fmt\": \"ue8m0\""), .out_dir = dir.path()});
+  const auto checkpoint = MakeAndOpen(
+      {.config_json = With(kTinyConfig, "\"fmt\": \"e4m3\"", "\"scale_fmt\": \"ue8m0\""), .out_dir = dir.path()});
   ASSERT_NE(checkpoint, nullptr);
   const HostMatrix matrix = *checkpoint->ReadMatrix("model.layers.0.mlp.down_proj.weight");
   for (float scale : matrix.scales) {
@@ -88,7 +90,9 @@ TEST(Make, WeightsAreScaledByFanIn) {
   double square = 0;
   for (int64_t i = 0; i < matrix.rows * matrix.cols; ++i) {
     const int64_t row = i / matrix.cols, col = i % matrix.cols;
-    square += std::pow(E4M3ToFloat(static_cast<uint8_t>(matrix.data[i])) * matrix.scales[row / kScaleBlock * matrix.scale_cols() + col / kScaleBlock], 2);
+    square += std::pow(E4M3ToFloat(static_cast<uint8_t>(matrix.data[i])) *
+                           matrix.scales[row / kScaleBlock * matrix.scale_cols() + col / kScaleBlock],
+                       2);
   }
   EXPECT_NEAR(square / static_cast<double>(matrix.rows), 1.0, 0.4);
   EXPECT_NE(matrix.scales[0], matrix.scales[1]);
@@ -97,7 +101,8 @@ TEST(Make, WeightsAreScaledByFanIn) {
 TEST(Make, RefusesAFolderWithFiles) {
   TempDir dir;
   WriteWhole(dir.File("note"), "x");
-  EXPECT_EQ(MakeCheckpoint({.config_json = kTinyConfig, .out_dir = dir.path()}).code(), absl::StatusCode::kAlreadyExists);
+  EXPECT_EQ(MakeCheckpoint({.config_json = kTinyConfig, .out_dir = dir.path()}).code(),
+            absl::StatusCode::kAlreadyExists);
   EXPECT_EQ(MakeCheckpoint({.config_json = "{}", .out_dir = dir.path()}).code(), absl::StatusCode::kInvalidArgument);
 }
 
@@ -111,14 +116,18 @@ TEST(Make, RefusesWhatTheDiskCannotHold) {
 TEST(Make, ReportsProgressUpToTheEnd) {
   TempDir dir;
   LoadProgress last;
-  ASSERT_TRUE(MakeCheckpoint({.config_json = kTinyConfig, .out_dir = dir.path(), .progress = [&](const LoadProgress& p) { last = p; }}).ok());
+  ASSERT_TRUE(
+      MakeCheckpoint(
+          {.config_json = kTinyConfig, .out_dir = dir.path(), .progress = [&](const LoadProgress& p) { last = p; }})
+          .ok());
   EXPECT_GT(last.bytes_total, 0u);
   EXPECT_EQ(last.bytes_done, last.bytes_total);
   EXPECT_THAT(last.ToString(), HasSubstr("100 %"));
 }
 
 TEST(LoadProgress, ReadsAsOneLine) {
-  EXPECT_EQ((LoadProgress{.bytes_done = 7'500'000'000, .bytes_total = 18'000'000'000, .seconds = 6.25}).ToString(), "42 % 7.5 GB 1.2 GB/s");
+  EXPECT_EQ((LoadProgress{.bytes_done = 7'500'000'000, .bytes_total = 18'000'000'000, .seconds = 6.25}).ToString(),
+            "42 % 7.5 GB 1.2 GB/s");
 }
 
 TEST(Inspect, SaysWhatEachRoleNeeds) {

@@ -43,7 +43,8 @@ TEST(Placement, WithoutMtpItsLayerIsNotThere) {
 }
 
 TEST(Placement, ListsWhatANodeHolds) {
-  EXPECT_THAT(ExpertsOfNode(TwoNodes(), 1), ElementsAre(ExpertId{1, 1}, ExpertId{1, 3}, ExpertId{2, 1}, ExpertId{2, 3}));
+  EXPECT_THAT(ExpertsOfNode(TwoNodes(), 1),
+              ElementsAre(ExpertId{1, 1}, ExpertId{1, 3}, ExpertId{2, 1}, ExpertId{2, 3}));
   EXPECT_TRUE(ExpertsOfNode(TwoNodes(), 2).empty());
 }
 

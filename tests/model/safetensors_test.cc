@@ -17,7 +17,8 @@ std::string Prefix(uint64_t length) {
   return bytes;
 }
 
-std::string Entry(const std::string& name, const std::string& dtype, const std::string& shape, const std::string& offsets) {
+std::string Entry(const std::string& name, const std::string& dtype, const std::string& shape,
+                  const std::string& offsets) {
   return "\"" + name + "\":{\"dtype\":\"" + dtype + "\",\"shape\":[" + shape + "],\"data_offsets\":[" + offsets + "]}";
 }
 
@@ -40,8 +41,8 @@ void ExpectFileRefused(const std::string& bytes, const std::string& part) {
 }
 
 TEST(Safetensors, ReadsAHeader) {
-  const std::string header = "{\"__metadata__\":{\"format\":\"pt\"}," + Entry("b", "F32", "", "12,16") + " , " + Entry("a", "BF16", "2, 3", "0,12") + "," +
-                             Entry("none", "U8", "0,7", "12,12") + "}   ";
+  const std::string header = "{\"__metadata__\":{\"format\":\"pt\"}," + Entry("b", "F32", "", "12,16") + " , " +
+                             Entry("a", "BF16", "2, 3", "0,12") + "," + Entry("none", "U8", "0,7", "12,12") + "}   ";
   const auto tensors = ParseSafetensorsHeader(header, 16, {});
   ASSERT_TRUE(tensors.ok()) << tensors.status();
   ASSERT_EQ(tensors->size(), 3u);
@@ -53,7 +54,9 @@ TEST(Safetensors, ReadsAHeader) {
 }
 
 TEST(Safetensors, WhatIsWrittenIsRead) {
-  const std::vector<SafetensorsTensor> tensors = {{.name = "a\"\\\n\xc3\xa9", .type = StoredType::kBF16, .shape = {3, 5}}, {.name = "b", .type = StoredType::kF8E8M0, .shape = {2}}};
+  const std::vector<SafetensorsTensor> tensors = {
+      {.name = "a\"\\\n\xc3\xa9", .type = StoredType::kBF16, .shape = {3, 5}},
+      {.name = "b", .type = StoredType::kF8E8M0, .shape = {2}}};
   const std::string file = MakeSafetensorsHeader(tensors);
   EXPECT_EQ(file.size() % 8, 0u);
   const auto read = ParseSafetensorsHeader(file.substr(8), 32, {});
@@ -76,7 +79,8 @@ TEST(Safetensors, B38_HeaderLengthThatCannotBe) {
 // Cut at every length: an error each time, and none mentions success.
 TEST(Safetensors, B38_TruncatedHeaderAtEveryLength) {
   const std::string header = "{" + Entry("a", "BF16", "2,3", "0,12") + "}";
-  for (size_t length = 0; length < header.size(); ++length) EXPECT_FALSE(ParseSafetensorsHeader(header.substr(0, length), 12, {}).ok()) << length;
+  for (size_t length = 0; length < header.size(); ++length)
+    EXPECT_FALSE(ParseSafetensorsHeader(header.substr(0, length), 12, {}).ok()) << length;
   EXPECT_TRUE(ParseSafetensorsHeader(header, 12, {}).ok());
 }
 
@@ -103,8 +107,10 @@ TEST(Safetensors, B41_ShapeAndBytesThatDiffer) {
 }
 
 TEST(Safetensors, B42_FieldsThatAreNotWhatTheyMustBe) {
-  for (const char* dtype : {"F4", "F6_E2M3", "bf16", "", "F128"}) ExpectHeaderRefused("{" + Entry("a", dtype, "1", "0,1") + "}", 1, "unknown dtype");
-  for (const char* number : {"-1", "1.0", "1e0", "01", "9007199254740993", "99999999999999999999999", "null", "\"1\"", "[1]", ""}) {
+  for (const char* dtype : {"F4", "F6_E2M3", "bf16", "", "F128"})
+    ExpectHeaderRefused("{" + Entry("a", dtype, "1", "0,1") + "}", 1, "unknown dtype");
+  for (const char* number :
+       {"-1", "1.0", "1e0", "01", "9007199254740993", "99999999999999999999999", "null", "\"1\"", "[1]", ""}) {
     ExpectHeaderRefused("{" + Entry("a", "U8", "1", std::string("0,") + number) + "}", 1, "expected");
   }
   for (const char* size : {"-1", "1.0", "1e0", "01", "9007199254740993", "null", "\"1\"", "[1]"}) {
@@ -120,7 +126,8 @@ TEST(Safetensors, B42_FieldsThatAreNotWhatTheyMustBe) {
   ExpectHeaderRefused("{\"a\":[]}", 0, "expected");
   ExpectHeaderRefused("{\"__metadata__\":{\"a\":1}}", 0, "expected");
   ExpectHeaderRefused("{\"__metadata__\":{},\"__metadata__\":{}}", 0, "twice");
-  for (const char* name : {"\xff", "\xc0\x80", "\xed\xa0\x80", "\xf4\x90\x80\x80", "\xe2\x82", "\x01", "\\ud800", "\\ud800\\u0041", "\\x"}) {
+  for (const char* name : {"\xff", "\xc0\x80", "\xed\xa0\x80", "\xf4\x90\x80\x80", "\xe2\x82", "\x01", "\\ud800",
+                           "\\ud800\\u0041", "\\x"}) {
     ExpectHeaderRefused("{" + Entry(name, "U8", "1", "0,1") + "}", 1, "expected");
   }
   ExpectHeaderRefused("{" + Entry("", "U8", "1", "0,1") + "}", 1, "empty name");
@@ -129,7 +136,8 @@ TEST(Safetensors, B42_FieldsThatAreNotWhatTheyMustBe) {
 
 TEST(Safetensors, B43_MillionTinyTensorsStopAtTheModelsCap) {
   std::string header = "{\"__metadata__\":{}";
-  for (int i = 0; i < 1000000; ++i) header += ",\"" + std::to_string(i) + "\":{\"dtype\":\"U8\",\"shape\":[0],\"data_offsets\":[0,0]}";
+  for (int i = 0; i < 1000000; ++i)
+    header += ",\"" + std::to_string(i) + "\":{\"dtype\":\"U8\",\"shape\":[0],\"data_offsets\":[0,0]}";
   header += "}";
   ExpectFileRefused(Prefix(header.size()) + header, "for this model");
   const auto tensors = ParseSafetensorsHeader(header, 0, {.tensors_max = 1000});
@@ -147,7 +155,8 @@ TEST(Safetensors, B43_DeepMetadataIsRefused) {
 }
 
 TEST(SafetensorsIndex, ReadsAndRefuses) {
-  const auto index = ParseSafetensorsIndex(R"({"metadata":{"total_size":1.5e3,"x":[{}]},"weight_map":{"a":"m-1.safetensors","b":"m-2.safetensors"}})", 10);
+  const auto index = ParseSafetensorsIndex(
+      R"({"metadata":{"total_size":1.5e3,"x":[{}]},"weight_map":{"a":"m-1.safetensors","b":"m-2.safetensors"}})", 10);
   ASSERT_TRUE(index.ok()) << index.status();
   EXPECT_EQ((*index)[1].file, "m-2.safetensors");
   EXPECT_FALSE(ParseSafetensorsIndex(R"({"weight_map":{}})", 10).ok());

@@ -42,7 +42,8 @@ inline void SaveStored(const std::string& path, const StoredTensors& tensors) {
 }
 
 inline StoredTensor& Named(StoredTensors& tensors, const std::string& name) {
-  return *std::find_if(tensors.begin(), tensors.end(), [&](const StoredTensor& tensor) { return tensor.described.name == name; });
+  return *std::find_if(tensors.begin(), tensors.end(),
+                       [&](const StoredTensor& tensor) { return tensor.described.name == name; });
 }
 
 // The tiny model in one file, made once per test program.
