@@ -1,5 +1,6 @@
 #include "net/ucx/address.h"
 
+#include <arpa/inet.h>
 #include <netdb.h>
 #include <netinet/in.h>
 
@@ -41,6 +42,12 @@ absl::StatusOr<SocketAddress> ResolveAddress(const std::string& address) {
   std::memcpy(&result.storage, found->ai_addr, found->ai_addrlen);
   result.bytes = found->ai_addrlen;
   return result;
+}
+
+uint16_t PortOf(const sockaddr_storage& address) {
+  if (address.ss_family == AF_INET) return ntohs(reinterpret_cast<const sockaddr_in&>(address).sin_port);
+  if (address.ss_family == AF_INET6) return ntohs(reinterpret_cast<const sockaddr_in6&>(address).sin6_port);
+  return 0;
 }
 
 absl::StatusOr<std::string> FormatAddress(const sockaddr_storage& storage, const std::string& host) {

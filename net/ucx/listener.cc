@@ -1,6 +1,7 @@
 #include "net/ucx/listener.h"
 
 #include "net/ucx/address.h"
+#include "net/ucx/listener_guard.h"
 
 namespace atoll::net {
 
@@ -24,6 +25,7 @@ absl::StatusOr<std::unique_ptr<UcxListener>> UcxListener::Create(UcxWorker& work
   attributes.field_mask = UCP_LISTENER_ATTR_FIELD_SOCKADDR;
   status = ucp_listener_query(listener->listener_, &attributes);
   if (status != UCS_OK) return UcxError("asking the data listener for its port", status);
+  ATOLL_RETURN_IF_ERROR(GuardListener(PortOf(attributes.sockaddr)));
   ATOLL_ASSIGN_OR_RETURN(listener->address_, FormatAddress(attributes.sockaddr, options.advertise_host));
   return listener;
 }
