@@ -4,17 +4,23 @@
 // an ExpertExchange. One thread (the step thread) calls RunOnce in a loop; Submit, Cancel and the readings may be called
 // from any thread. The same class serves the program and, over in-memory links, whole clusters in one test process.
 
+#include <atomic>
 #include <chrono>
 #include <cstdint>
 #include <memory>
 #include <span>
-#include <string>
 #include <vector>
 
+#include "attention_node/batching/batcher.h"
+#include "attention_node/expert_counts.h"
 #include "attention_node/expert_exchange.h"
 #include "attention_node/layers/attention_shard.h"
+#include "attention_node/mailbox.h"
+#include "attention_node/request_check.h"
+#include "attention_node/sampling/token_sampler.h"
 #include "attention_node/sequence_request.h"
 #include "attention_node/step.h"
+#include "attention_node/step_runner.h"
 #include "base/clock.h"
 #include "base/status.h"
 #include "kernels/context.h"
@@ -25,8 +31,9 @@ struct CoreOptions {
   int32_t max_num_seqs = 256;            // running sequences
   int32_t max_num_batched_tokens = 512;  // rows of one step
   int32_t max_model_len = 0;             // positions of a sequence; 0: the model's
-  int32_t pages = 0;                     // of the latent cache
+  int32_t pages = 0;                     // of the latent cache (PagesIn)
   int32_t max_queued = 1024;             // sequences that wait at most
+  int32_t token_count = 0;               // ids that have a token, others are never sampled; 0: all
   DType activation_dtype = DType::kBF16;
   MicroBatchSetting micro_batches = MicroBatchSetting::kAuto;
   bool shares_processors = true;         // with its expert nodes
@@ -49,6 +56,7 @@ struct CoreLoad {
 // What the core works with; everything outlives it.
 struct CoreParts {
   const AttentionShard* shard = nullptr;
+  std::vector<int32_t> eos_ids;  // ends of a sequence (the model's and generation_config.json's)
   kernels::Context kernels;
   ExpertExchange* exchange = nullptr;
   EventSink* sink = nullptr;
@@ -60,28 +68,66 @@ int32_t PagesIn(int64_t bytes, const model::ModelConfig& config, DType activatio
 
 class AttentionCore {
  public:
-  // InvalidArgument for options that contradict each other or the model.
+  // InvalidArgument for options that contradict each other or the model. `options` as in use, defaults filled in, are
+  // options() afterwards.
   static absl::StatusOr<std::unique_ptr<AttentionCore>> Create(const CoreOptions& options, const CoreParts& parts);
   ~AttentionCore();
 
   // Thread-safe. InvalidArgument: outside the model's vocabulary, context or the sampler's ranges; ResourceExhausted: the
   // queue is full, or the sequence needs more pages than there are.
   absl::Status Submit(SequenceRequest request);
-  // Thread-safe. Its last event says kCancelled, unless it ended before; an unknown key is ignored.
+  // Thread-safe. The sequence's last event says kCancelled, unless it ended before; an unknown key is ignored.
   void Cancel(SequenceKey key);
-  // Thread-safe. All sequences of a stream whose submitter is gone: their pages are free by the next step, and no event
-  // of theirs is delivered any more.
+  // Thread-safe. For a submitter that is gone: pages are free by the next step, no further event is delivered.
   void CancelStream(uint64_t stream);
   CoreLoad load() const;
-  const CoreOptions& options() const;
+  ExpertCounts& expert_counts() { return counts_; }
+  const CoreOptions& options() const { return options_; }
 
   // Step thread only: takes what came in, runs one step, delivers its events. Without work it waits up to `idle`.
   void RunOnce(std::chrono::nanoseconds idle);
 
  private:
-  class Impl;
-  explicit AttentionCore(std::unique_ptr<Impl> impl);
-  std::unique_ptr<Impl> impl_;
+  struct Live;
+  class Reader;
+
+  AttentionCore(const CoreOptions& options, const CoreParts& parts);
+  void TakeMail();
+  void EndExpired(int64_t now_ns);
+  void ChooseShares();
+  void RunStep();
+  void FinishStep();
+  void AddToken(Live& live, SampleResult& result);
+  void Fail(Live& live, absl::Status status);
+  void End(Live& live, EndReason reason, absl::Status status);
+  void DeliverAndSweep();
+  SequenceEvent& EventOf(Live& live);
+  Live& LiveOfShare(int32_t share);
+
+  const CoreOptions options_;
+  const CoreParts parts_;
+  const RequestBounds bounds_;
+  Vocabulary vocabulary_;
+  Mailbox mailbox_;
+  ExpertCounts counts_;
+  std::atomic<int32_t> running_{0}, pages_free_{0};
+  std::atomic<uint64_t> steps_{0};
+
+  // Step thread only from here on.
+  PagePool pool_;
+  kernels::HugeBuffer pages_;
+  const size_t page_bytes_;
+  StepRunner runner_;
+  TokenSampler sampler_;
+  std::vector<std::unique_ptr<Live>> live_;  // oldest first
+  std::vector<BatchCandidate> candidates_;
+  BatchDecision decision_;
+  std::vector<StepShare> shares_;
+  StepPlan plan_;
+  StepOutcome outcome_;
+  std::vector<SampleResult> results_;        // by share; of those that sampled
+  std::vector<SequenceEvent> events_;
+  std::vector<SequenceKey> ended_;
 };
 
 }  // namespace atoll::attention_node

@@ -21,7 +21,6 @@ struct ExpertDispatch {
   ConstMatrixView rows;                  // [rows, hidden], activation dtype
   std::span<const int32_t> experts;      // [rows, experts_per_row], in selection order
   int32_t experts_per_row = 0;
-  std::span<const uint8_t> generated;    // [rows] 1: the row is of the generated class (counted apart)
   MatrixView results;                    // [rows * experts_per_row, hidden]: where the row of (row, slot) goes
 };
 

@@ -14,6 +14,7 @@
 #include "kernels/rope/rope_table.h"
 #include "model/checkpoint.h"
 #include "model/config.h"
+#include "model/load_progress.h"
 #include "node/packed_shard.h"
 
 namespace atoll::attention_node {
@@ -57,7 +58,8 @@ struct AttentionShard {
   node::PackedShard packed;     // what the packed matrices point into
 };
 
-// Reads and packs the node's tensors; progress goes to `progress`. Errors name the tensor.
-absl::StatusOr<AttentionShard> LoadAttentionShard(const model::Checkpoint& checkpoint, const node::PackProgress& progress);
+// Reads and packs the node's tensors with the threads of `context`; `progress` may be empty. Errors name the tensor.
+absl::StatusOr<AttentionShard> LoadAttentionShard(const model::Checkpoint& checkpoint, const kernels::Context& context,
+                                                  const model::LoadProgressSink& progress);
 
 }  // namespace atoll::attention_node

@@ -1,3 +1,4 @@
+#include <cmath>
 #include <utility>
 
 #include "attention_node/layers/attention_shard.h"
@@ -20,7 +21,7 @@ class PackList {
 
  private:
   void Add(const std::string& name, PackedMatrix& destination) {
-    items_.push_back({.tensor = absl::StrCat(name, ".weight"), .destination = &destination});
+    items_.push_back({.tensor = absl::StrCat(name, ".weight"), .part = {}, .destination = &destination});
   }
 
   void AddLayer(int64_t layer) {
@@ -94,7 +95,8 @@ absl::Status MakeRope(const model::ModelConfig& config, kernels::RopeTable& tabl
                              .dim = config.attention.qk_rope_head_dim,
                              .positions_max = config.max_position_embeddings,
                              .interleaved = config.rope.interleave,
-                             .yarn = config.rope.yarn.has_value()};
+                             .yarn = config.rope.yarn.has_value(),
+                             .yarn_params = {}};
   if (config.rope.yarn) {
     const model::YarnConfig& yarn = *config.rope.yarn;
     params.yarn_params = {.factor = yarn.factor,
@@ -105,18 +107,23 @@ absl::Status MakeRope(const model::ModelConfig& config, kernels::RopeTable& tabl
                           .mscale_all_dim = yarn.mscale_all_dim};
   }
   const kernels::KernelError error = kernels::RopeTable::Make(params, &table);
-  return error.ok() ? absl::OkStatus() : absl::InvalidArgumentError(absl::StrCat("config.json: rope: ", error.text));
+  if (!error.ok()) return absl::InvalidArgumentError(absl::StrCat("config.json: rope: ", error.text));
+  const double factor = model::RopeAttentionFactor(config.rope);
+  if (std::abs(factor - static_cast<double>(table.magnitude())) <= 1e-6) return absl::OkStatus();
+  return absl::InvalidArgumentError(absl::StrCat("config.json: rope_scaling: attention_factor ", factor,
+                                                 " is not supported: mscale and mscale_all_dim give ", table.magnitude()));
 }
 
 }  // namespace
 
-absl::StatusOr<AttentionShard> LoadAttentionShard(const model::Checkpoint& checkpoint, const node::PackProgress& progress) {
+absl::StatusOr<AttentionShard> LoadAttentionShard(const model::Checkpoint& checkpoint, const kernels::Context& context,
+                                                  const model::LoadProgressSink& progress) {
   AttentionShard shard;
   shard.config = checkpoint.config();
   shard.layers.resize(shard.config.num_hidden_layers);
   ATOLL_RETURN_IF_ERROR(MakeRope(shard.config, shard.rope));
   const std::vector<node::PackItem> items = PackList(shard.config, shard).Items();
-  ATOLL_ASSIGN_OR_RETURN(shard.packed, node::PackedShard::Load(checkpoint, items, progress));
+  ATOLL_ASSIGN_OR_RETURN(shard.packed, node::PackedShard::Load(checkpoint, items, context, progress));
   ATOLL_ASSIGN_OR_RETURN(shard.embedding, checkpoint.ReadMatrix("model.embed_tokens.weight"));
   ATOLL_ASSIGN_OR_RETURN(shard.final_norm, checkpoint.ReadVector("model.norm.weight"));
   for (int64_t layer = 0; layer < shard.config.num_hidden_layers; ++layer) {

@@ -1,0 +1,205 @@
+#include "attention_node/step_runner.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "kernels/cpu/compute_pool.h"
+
+namespace atoll::attention_node {
+namespace {
+
+constexpr std::chrono::milliseconds kWaitForExperts{20};
+
+// Adds the time of its life to a sum.
+class Stopwatch {
+ public:
+  Stopwatch(const Clock& clock, int64_t& sum_ns) : clock_(clock), sum_ns_(sum_ns), begin_ns_(clock.NowNs()) {}
+  ~Stopwatch() { sum_ns_ += clock_.NowNs() - begin_ns_; }
+
+ private:
+  const Clock& clock_;
+  int64_t& sum_ns_;
+  const int64_t begin_ns_;
+};
+
+// Workers spin between ops while it lives; they are parked before anything is posted or awaited.
+class ComputeStage {
+ public:
+  explicit ComputeStage(const kernels::Context& context) : pool_(context.pool) {
+    if (pool_ != nullptr) pool_->BeginStage();
+  }
+  ~ComputeStage() {
+    if (pool_ != nullptr) pool_->EndStage();
+  }
+
+ private:
+  kernels::ComputePool* pool_;
+};
+
+}  // namespace
+
+StepRunner::StepRunner(const StepRunnerParts& parts, const StepLimits& limits)
+    : parts_(parts), work_(parts.shard->config, limits), context_{*parts.shard, parts.kernels, work_} {
+  progress_.reserve(kMicroBatchesMax);
+  head_rows_.reserve(limits.rows_max);
+}
+
+void StepRunner::Run(const StepPlan& plan, LogitsReader& reader, StepOutcome& outcome) {
+  plan_ = &plan;
+  outcome_ = &outcome;
+  outcome.sequences.assign(plan.sequences.size(), absl::OkStatus());
+  outcome.times = {};
+  outcome.times.steps = 1;
+  progress_.assign(plan.micro_batches.size(), Progress{});
+  {
+    Stopwatch watch(*parts_.clock, outcome.times.attention_ns);
+    RunEmbedding(context_, plan);
+  }
+  for (size_t i = 0; i < progress_.size(); ++i) EndLayer(static_cast<int32_t>(i));
+
+  const int32_t layers = static_cast<int32_t>(parts_.shard->layers.size());
+  const auto ended = [&](const Progress& progress) { return progress.layer == layers; };
+  while (!std::all_of(progress_.begin(), progress_.end(), ended)) {
+    bool moved = false;
+    for (size_t i = 0; i < progress_.size(); ++i) moved |= Advance(static_cast<int32_t>(i));
+    if (moved) continue;
+    Stopwatch watch(*parts_.clock, outcome.times.experts_ns);
+    parts_.exchange->Wait(kWaitForExperts);
+  }
+  RunHeadBlocks(reader);
+}
+
+bool StepRunner::Advance(int32_t micro_batch) {
+  Progress& progress = progress_[micro_batch];
+  if (progress.awaiting) {
+    if (!parts_.exchange->Done(micro_batch)) return false;
+    FinishLayer(micro_batch);
+    return true;
+  }
+  if (progress.layer == static_cast<int32_t>(parts_.shard->layers.size()) || !MayStart(micro_batch)) return false;
+  RunLayerUpToDispatch(micro_batch);
+  return true;
+}
+
+// Keys of the micro-batch before this one must be in the pages: a sequence may straddle the two.
+bool StepRunner::MayStart(int32_t micro_batch) const {
+  if (micro_batch == 0) return true;
+  const Progress& before = progress_[micro_batch - 1];
+  const int32_t layer = progress_[micro_batch].layer;
+  return before.layer > layer || (before.layer == layer && before.awaiting);
+}
+
+void StepRunner::RunLayerUpToDispatch(int32_t micro_batch) {
+  const MicroBatch& batch = plan_->micro_batches[micro_batch];
+  Progress& progress = progress_[micro_batch];
+  const bool dense = !parts_.shard->layers[progress.layer].gate;
+  {
+    Stopwatch watch(*parts_.clock, outcome_->times.attention_ns);
+    ComputeStage stage(parts_.kernels);
+    RunAttention(context_, *plan_, batch, progress.layer);
+    if (dense) RunDenseMlp(context_, batch, progress.layer);
+    else RunGate(context_, batch, progress.layer);
+  }
+  if (dense) {
+    ++progress.layer;
+    return EndLayer(micro_batch);
+  }
+  FailNonFinite(batch, "gate logit", progress.layer);
+  PostRows(micro_batch);
+  Stopwatch watch(*parts_.clock, outcome_->times.experts_ns);
+  ComputeStage stage(parts_.kernels);
+  RunSharedExpert(context_, batch, progress.layer);
+}
+
+void StepRunner::PostRows(int32_t micro_batch) {
+  Stopwatch watch(*parts_.clock, outcome_->times.dispatch_ns);
+  const MicroBatch& batch = plan_->micro_batches[micro_batch];
+  const int32_t layer = progress_[micro_batch].layer;
+  const int64_t k = parts_.shard->config.gate.num_experts_per_tok;
+  const std::span<const int32_t> experts = std::span(work_.experts).subspan(batch.first_row * k, batch.row_count * k);
+  if (observer_ != nullptr) {
+    observer_->OnGate(layer, batch, experts, std::span(work_.expert_weights).subspan(batch.first_row * k, batch.row_count * k));
+  }
+  CountExperts(batch, layer);
+  parts_.exchange->Post({.step = plan_->step,
+                         .layer = layer,
+                         .micro_batch = micro_batch,
+                         .rows = work_.normed.Rows(batch.first_row, batch.row_count),
+                         .experts = experts,
+                         .experts_per_row = static_cast<int32_t>(k),
+                         .results = work_.expert_rows.Rows(batch.first_row * k, batch.row_count * k)});
+  progress_[micro_batch].awaiting = true;
+}
+
+void StepRunner::CountExperts(const MicroBatch& batch, int32_t layer) {
+  const int64_t k = parts_.shard->config.gate.num_experts_per_tok;
+  const std::span<const int32_t> experts = std::span(work_.experts).subspan(batch.first_row * k, batch.row_count * k);
+  parts_.counts->Add(layer, PositionClass::kGenerated, experts.first(batch.generated_count * k));
+  parts_.counts->Add(layer, PositionClass::kPrompt, experts.subspan(batch.generated_count * k));
+}
+
+void StepRunner::FinishLayer(int32_t micro_batch) {
+  const MicroBatch& batch = plan_->micro_batches[micro_batch];
+  Progress& progress = progress_[micro_batch];
+  {
+    Stopwatch watch(*parts_.clock, outcome_->times.combine_ns);
+    TakeRows(micro_batch);
+    RunCombine(context_, batch, progress.layer);
+    FailNonFinite(batch, "expert row", progress.layer);
+  }
+  progress.awaiting = false;
+  ++progress.layer;
+  EndLayer(micro_batch);
+}
+
+// A failed row's slots become zeros, so that what is computed on is finite and combines without reading stale bytes.
+void StepRunner::TakeRows(int32_t micro_batch) {
+  const MicroBatch& batch = plan_->micro_batches[micro_batch];
+  const int64_t k = parts_.shard->config.gate.num_experts_per_tok;
+  for (const FailedRow& failed : parts_.exchange->Take(micro_batch)) {
+    const int32_t row = batch.first_row + failed.row;
+    FailRow(row, failed.status);
+    const MatrixView slots = work_.expert_rows.Rows(row * k, k);
+    std::memset(slots.data, 0, static_cast<size_t>(k * slots.stride * DTypeBytes(slots.dtype)));
+  }
+}
+
+void StepRunner::FailRow(int32_t row, const absl::Status& status) {
+  outcome_->sequences[plan_->rows[row].sequence].Update(status);
+}
+
+void StepRunner::FailNonFinite(const MicroBatch& batch, const char* what, int32_t layer) {
+  for (int32_t row = batch.first_row; row < batch.first_row + batch.row_count; ++row) {
+    if (work_.non_finite[row] == 0) continue;
+    FailRow(row, absl::InternalError(absl::StrCat("layer ", layer, ": a non-finite ", what, " at position ", plan_->rows[row].position)));
+    const MatrixView residual = work_.residual.Rows(row, 1);
+    std::memset(residual.data, 0, static_cast<size_t>(residual.cols) * sizeof(float));
+  }
+}
+
+void StepRunner::EndLayer(int32_t micro_batch) {
+  if (observer_ == nullptr) return;
+  const MicroBatch& batch = plan_->micro_batches[micro_batch];
+  observer_->OnHidden(progress_[micro_batch].layer, batch, work_.residual.Rows(batch.first_row, batch.row_count));
+}
+
+void StepRunner::RunHeadBlocks(LogitsReader& reader) {
+  head_rows_.clear();
+  for (size_t row = 0; row < plan_->rows.size(); ++row) {
+    if (plan_->rows[row].sample) head_rows_.push_back(static_cast<int32_t>(row));
+  }
+  for (size_t first = 0; first < head_rows_.size(); first += kHeadRows) {
+    const std::span<const int32_t> rows = std::span(head_rows_).subspan(first, std::min<size_t>(kHeadRows, head_rows_.size() - first));
+    {
+      Stopwatch watch(*parts_.clock, outcome_->times.attention_ns);
+      ComputeStage stage(parts_.kernels);
+      RunHead(context_, rows);
+    }
+    const int64_t count = static_cast<int64_t>(rows.size());
+    if (observer_ != nullptr) observer_->OnFinalNorm(rows, work_.sampled_normed.Rows(0, count));
+    Stopwatch watch(*parts_.clock, outcome_->times.sampling_ns);
+    reader.OnLogits(rows, work_.logits.Rows(0, count));
+  }
+}
+
+}  // namespace atoll::attention_node
