@@ -11,7 +11,7 @@
 namespace atoll::node {
 
 // Hash of the output bits of a fixed self-test over all kernels with the process's instruction set and activation dtype.
-// Independent of the number of threads. Takes some milliseconds. Internal where a kernel fails.
+// Independent of the number of threads and, on CPUs, of the instruction set. Takes some milliseconds. Internal where a kernel fails.
 absl::StatusOr<uint64_t> NumericsFingerprint(const kernels::Context& context, DType activation_dtype);
 
 }  // namespace atoll::node

@@ -1,0 +1,262 @@
+#include "node/numerics_fingerprint.h"
+
+#include <bit>
+#include <cstring>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "kernels/combine/combine.h"
+#include "kernels/cpu/huge_buffer.h"
+#include "kernels/embedding/embedding.h"
+#include "kernels/gate_topk/gate_topk.h"
+#include "kernels/grouped_experts/grouped_experts.h"
+#include "kernels/linear/linear.h"
+#include "kernels/mla/mla_decode.h"
+#include "kernels/mla/mla_prefill.h"
+#include "kernels/rms_norm/rms_norm.h"
+#include "kernels/rope/rope.h"
+#include "kernels/swiglu/swiglu.h"
+#include "node/packed_shard.h"
+
+namespace atoll::node {
+namespace {
+
+using kernels::PackedMatrix;
+
+// Small but with what kernels stumble over: odd sizes, ragged scale blocks, more than one segment of keys.
+constexpr int64_t kRows = 5, kHidden = 200, kWidth = 130, kExperts = 24, kTopK = 4;
+constexpr int64_t kHeads = 3, kNope = 18, kRope = 8, kLatent = 40, kValue = 20, kPositions = 1100;
+
+class SelfTest {
+ public:
+  SelfTest(const kernels::Context& context, DType dtype) : context_(context), dtype_(dtype) {}
+
+  uint64_t hash() const { return hash_; }
+
+  absl::Status Run() {
+    ATOLL_RETURN_IF_ERROR(RunLinear());
+    ATOLL_RETURN_IF_ERROR(RunRows());
+    ATOLL_RETURN_IF_ERROR(RunGateAndCombine());
+    ATOLL_RETURN_IF_ERROR(RunExperts());
+    return RunAttention();
+  }
+
+ private:
+  // A matrix with its memory.
+  struct Matrix {
+    std::vector<std::byte> bytes;
+    MatrixView view;
+  };
+
+  Matrix Zeros(int64_t rows, int64_t cols, DType dtype) {
+    Matrix matrix{std::vector<std::byte>(static_cast<size_t>(rows * cols * DTypeBytes(dtype))), {}};
+    matrix.view = {matrix.bytes.data(), dtype, rows, cols, cols};
+    return matrix;
+  }
+
+  Matrix Random(int64_t rows, int64_t cols, DType dtype) {
+    Matrix matrix = Zeros(rows, cols, dtype);
+    for (int64_t row = 0; row < rows; ++row) {
+      for (int64_t col = 0; col < cols; ++col) {
+        const float value = NextValue();
+        if (dtype == DType::kF32) matrix.view.RowAs<float>(row)[col] = value;
+        if (dtype == DType::kBF16) matrix.view.RowAs<BFloat16>(row)[col] = ToBFloat16(value);
+        if (dtype == DType::kF8E4M3) matrix.view.RowAs<uint8_t>(row)[col] = FloatToE4M3(value);
+      }
+    }
+    return matrix;
+  }
+
+  std::vector<float> RandomVector(int64_t size) {
+    std::vector<float> values(static_cast<size_t>(size));
+    for (float& value : values) value = NextValue();
+    return values;
+  }
+
+  // In [-4, 4), of many magnitudes; a Weyl sequence, mixed.
+  float NextValue() {
+    const uint64_t bits = Mix(seed_ += 0x9E3779B97F4A7C15u);
+    const float fraction = static_cast<float>(bits >> 40) / 16777216.0f - 0.5f;
+    return fraction * static_cast<float>(1 << (bits & 3));
+  }
+
+  static uint64_t Mix(uint64_t x) {
+    x = (x ^ (x >> 30)) * 0xBF58476D1CE4E5B9u;
+    x = (x ^ (x >> 27)) * 0x94D049BB133111EBu;
+    return x ^ (x >> 31);
+  }
+
+  void Hash(std::span<const std::byte> bytes) {
+    for (std::byte byte : bytes) hash_ = Mix(hash_ ^ static_cast<uint64_t>(byte)) + 1;
+  }
+  void Hash(const Matrix& matrix) { Hash(matrix.bytes); }
+  template <typename T>
+  void HashAll(const std::vector<T>& values) {
+    Hash(std::as_bytes(std::span(values)));
+  }
+
+  // Packed weights stay in pack_memory_ until the test ends.
+  absl::StatusOr<PackedMatrix> Pack(int64_t outputs, int64_t inputs, DType dtype) {
+    const Matrix source = Random(outputs, inputs, dtype);
+    std::vector<float> scales = RandomVector((outputs + 127) / 128 * ((inputs + 127) / 128));
+    for (float& scale : scales) scale = scale * scale + 0.01f;
+    kernels::PackSource pack{.dtype = dtype, .data = source.bytes.data(), .row_stride = inputs};
+    pack.rows = outputs;
+    pack.cols = inputs;
+    if (dtype == DType::kF8E4M3) {
+      pack.scales = scales.data();
+      pack.scale_stride = (inputs + 127) / 128;
+    }
+    kernels::HugeBuffer& memory = pack_memory_.emplace_back(static_cast<size_t>(kernels::PackedBytes(pack)));
+    PackedMatrix packed;
+    ATOLL_RETURN_IF_ERROR(FromKernelError(kernels::PackMatrix(context_, pack, memory.span(), &packed), "self-test of pack"));
+    return packed;
+  }
+
+  absl::Status RunLinear() {
+    for (DType weights : {DType::kF8E4M3, DType::kBF16, DType::kF32}) {
+      ATOLL_ASSIGN_OR_RETURN(const PackedMatrix packed, Pack(kWidth, kHidden + 1, weights));
+      for (int64_t rows : {int64_t{1}, int64_t{7}, int64_t{66}}) {
+        const Matrix x = Random(rows, kHidden + 1, dtype_);
+        Matrix y = Random(rows, kWidth, DType::kF32), rounded = Zeros(rows, kWidth, dtype_);
+        ATOLL_RETURN_IF_ERROR(FromKernelError(kernels::Linear(context_, packed, x.view, y.view, kernels::LinearMode::kAdd), "self-test of linear"));
+        ATOLL_RETURN_IF_ERROR(FromKernelError(kernels::Linear(context_, packed, x.view, rounded.view), "self-test of linear"));
+        Hash(y);
+        Hash(rounded);
+      }
+    }
+    return absl::OkStatus();
+  }
+
+  absl::Status RunRows() {
+    const Matrix x = Random(kRows, kHidden, DType::kF32), up = Random(kRows, kHidden, DType::kF32);
+    const std::vector<float> weight = RandomVector(kHidden);
+    Matrix normed = Zeros(kRows, kHidden, dtype_), product = Zeros(kRows, kHidden, dtype_), embedded = Zeros(2, kHidden, DType::kF32);
+    ATOLL_RETURN_IF_ERROR(FromKernelError(kernels::RmsNorm(context_, x.view, weight, 1e-6f, normed.view), "self-test of RMSNorm"));
+    ATOLL_RETURN_IF_ERROR(FromKernelError(kernels::SwiGlu(context_, x.view, up.view, product.view), "self-test of SwiGLU"));
+    const Matrix table = Random(9, kHidden, DType::kBF16);
+    const std::vector<int32_t> tokens{8, 3};
+    ATOLL_RETURN_IF_ERROR(FromKernelError(kernels::Embedding(context_, table.view, tokens, embedded.view), "self-test of embedding"));
+    Hash(normed);
+    Hash(product);
+    Hash(embedded);
+    return absl::OkStatus();
+  }
+
+  absl::Status RunGateAndCombine() {
+    const Matrix logits = Random(kRows, kExperts, DType::kF32);
+    const std::vector<float> bias = RandomVector(kExperts);
+    std::vector<int32_t> experts(kRows * kTopK);
+    std::vector<float> weights(kRows * kTopK);
+    std::vector<uint8_t> non_finite(kRows);
+    kernels::GateTopKArgs gate{.logits = logits.view, .bias = bias, .params = {.groups = 4, .groups_kept = 2, .experts_per_token = kTopK, .scaling = 2.5f},
+                               .experts = experts, .weights = weights, .non_finite = non_finite};
+    ATOLL_RETURN_IF_ERROR(FromKernelError(kernels::GateTopK(context_, gate), "self-test of the gate"));
+    const Matrix results = Random(kRows * kTopK, kHidden, dtype_), shared = Random(kRows, kHidden, DType::kF32);
+    Matrix residual = Random(kRows, kHidden, DType::kF32);
+    std::vector<const void*> rows;
+    for (int64_t row = 0; row < kRows * kTopK; ++row) rows.push_back(results.view.Row(row));
+    kernels::CombineArgs combine{.slots = kTopK, .expert_rows = rows, .expert_dtype = dtype_, .weights = weights,
+                                 .shared = shared.view, .residual = residual.view, .non_finite = non_finite};
+    ATOLL_RETURN_IF_ERROR(FromKernelError(kernels::Combine(context_, combine), "self-test of combine"));
+    HashAll(experts);
+    HashAll(weights);
+    Hash(residual);
+    return absl::OkStatus();
+  }
+
+  absl::Status RunExperts() {
+    std::vector<kernels::ExpertGroup> groups(2);
+    for (size_t g = 0; g < groups.size(); ++g) {
+      ATOLL_ASSIGN_OR_RETURN(groups[g].gate, Pack(kWidth, kHidden, DType::kF8E4M3));
+      ATOLL_ASSIGN_OR_RETURN(groups[g].up, Pack(kWidth, kHidden, DType::kF8E4M3));
+      ATOLL_ASSIGN_OR_RETURN(groups[g].down, Pack(kHidden, kWidth, DType::kF8E4M3));
+      groups[g].first_pair = g == 0 ? 0 : 1;
+      groups[g].pair_count = g == 0 ? 1 : 3;
+    }
+    const Matrix x = Random(kRows, kHidden, dtype_);
+    Matrix out = Zeros(4, kHidden, dtype_);
+    const std::vector<int32_t> pair_row{4, 0, 2, 4};
+    kernels::GroupedExperts experts({.pairs_max = 4, .intermediate_max = kWidth});
+    ATOLL_RETURN_IF_ERROR(FromKernelError(experts.Run(context_, groups, x.view, pair_row, out.view), "self-test of grouped experts"));
+    Hash(out);
+    return absl::OkStatus();
+  }
+
+  // Queries of the last rows of a sequence over its pages, in both forms.
+  absl::Status RunAttention() {
+    kernels::MlaShape shape{.heads = kHeads, .nope_dim = kNope, .value_dim = kValue, .pages = {1, kLatent, kRope, dtype_}, .scale = 0.2f};
+    kernels::RopeTable rope;
+    kernels::RopeParams params;
+    params.dim = kRope;
+    params.positions_max = 2048;
+    params.yarn = true;
+    params.yarn_params = {.factor = 8, .original_positions = 256, .mscale = 1, .mscale_all_dim = 1};
+    ATOLL_RETURN_IF_ERROR(FromKernelError(kernels::RopeTable::Make(params, &rope), "self-test of RoPE"));
+    std::vector<std::byte*> pages;
+    kernels::HugeBuffer memory(static_cast<size_t>(shape.pages.PageBytes()) * (kernels::PageIndex(kPositions - 1) + 1));
+    for (int64_t page = 0; page <= kernels::PageIndex(kPositions - 1); ++page) pages.push_back(memory.data() + page * shape.pages.PageBytes());
+    ATOLL_RETURN_IF_ERROR(WriteKeys(shape, rope, pages));
+    Hash(memory.span());
+    return Attend(shape, rope, pages);
+  }
+
+  absl::Status WriteKeys(const kernels::MlaShape& shape, const kernels::RopeTable& rope, const std::vector<std::byte*>& pages) {
+    const Matrix kv_a = Random(kPositions, kLatent + kRope, DType::kF32);
+    const std::vector<float> weight = RandomVector(kLatent);
+    std::vector<int32_t> positions;
+    std::vector<std::byte*> key_rows;
+    for (int32_t position = 0; position < kPositions; ++position) {
+      positions.push_back(position);
+      key_rows.push_back(kernels::KeyRow(shape.pages, pages.data(), 0, position));
+    }
+    return FromKernelError(kernels::WriteKeys(context_, rope, {.kv_a = kv_a.view, .positions = positions, .latent_weight = weight,
+                                                               .dtype = dtype_, .key_rows = key_rows}),
+                           "self-test of keys");
+  }
+
+  absl::Status Attend(const kernels::MlaShape& shape, const kernels::RopeTable& rope, const std::vector<std::byte*>& pages) {
+    const std::vector<int32_t> positions{0, 63, 64, 1024, kPositions - 1};
+    const Matrix q = Random(kRows, kHeads * (kNope + kRope), DType::kF32), qa = Random(kRows, kHeads * kLatent, dtype_);
+    Matrix q_nope = Zeros(kRows, kHeads * kNope, dtype_), q_rope = Zeros(kRows, kHeads * kRope, dtype_);
+    ATOLL_RETURN_IF_ERROR(FromKernelError(kernels::RotateQueries(context_, rope, {.q = q.view, .positions = positions, .heads = kHeads, .nope_dim = kNope,
+                                                                                  .q_nope = q_nope.view, .q_rope = q_rope.view}),
+                                          "self-test of RoPE"));
+    std::vector<kernels::MlaRow> rows;
+    for (int32_t row = 0; row < kRows; ++row) rows.push_back({pages.data(), positions[row], row});
+    std::vector<PackedMatrix> uk(kHeads), uv(kHeads);
+    for (int64_t head = 0; head < kHeads; ++head) {
+      ATOLL_ASSIGN_OR_RETURN(uk[head], Pack(kNope, kLatent, DType::kF8E4M3));
+      ATOLL_ASSIGN_OR_RETURN(uv[head], Pack(kValue, kLatent, DType::kF8E4M3));
+    }
+    Matrix z = Zeros(kRows, kHeads * kLatent, dtype_), out = Zeros(kRows, kHeads * kValue, dtype_);
+    const int threads = kernels::Threads(context_);
+    const kernels::HugeBuffer decode(static_cast<size_t>(kernels::MlaDecodeScratchBytes(shape, threads)));
+    const kernels::HugeBuffer prefill(static_cast<size_t>(kernels::MlaPrefillScratchBytes(shape, kRows, threads)));
+    ATOLL_RETURN_IF_ERROR(FromKernelError(kernels::MlaDecode(context_, {.shape = shape, .rows = rows, .qa = qa.view, .q_rope = q_rope.view,
+                                                                        .z = z.view, .scratch = decode.span()}),
+                                          "self-test of MLA, decode form"));
+    ATOLL_RETURN_IF_ERROR(FromKernelError(kernels::MlaPrefill(context_, {.shape = shape, .rows = rows, .q_nope = q_nope.view, .q_rope = q_rope.view,
+                                                                         .uk = uk, .uv = uv, .out = out.view, .rows_max = kRows, .scratch = prefill.span()}),
+                                          "self-test of MLA, prefill form"));
+    for (const Matrix* matrix : {&q_nope, &q_rope, &z, &out}) Hash(*matrix);
+    return absl::OkStatus();
+  }
+
+  const kernels::Context context_;
+  const DType dtype_;
+  std::vector<kernels::HugeBuffer> pack_memory_;
+  uint64_t seed_ = 1;
+  uint64_t hash_ = 0;
+};
+
+}  // namespace
+
+absl::StatusOr<uint64_t> NumericsFingerprint(const kernels::Context& context, DType activation_dtype) {
+  SelfTest test(context, activation_dtype);
+  ATOLL_RETURN_IF_ERROR(test.Run());
+  return test.hash();
+}
+
+}  // namespace atoll::node
