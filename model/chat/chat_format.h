@@ -7,11 +7,11 @@
 #include <span>
 #include <string>
 #include <string_view>
-#include <utility>
 #include <vector>
 
 #include "base/status.h"
-#include "model/tokenizer/tokenizer.h"
+#include "model/chat/rendered_chat.h"
+#include "model/tokenizer/json/tokenizer_config.h"
 
 namespace atoll::model {
 
@@ -30,32 +30,7 @@ struct ChatMessage {
 
 struct ChatOptions {
   bool add_generation_prompt = true;
-  bool thinking = false;  // V3.1 alone looks at it
-};
-
-// One stretch of a rendering: text of the format itself, whose control tokens count, or text that came in a message.
-struct ChatPiece {
-  enum class Origin { kFormat, kMessage };
-  Origin origin;
-  std::string text;
-};
-
-// The rendering holds its own BOS: never encode it as a prompt that gets another one.
-class RenderedChat {
- public:
-  explicit RenderedChat(std::vector<ChatPiece> pieces) : pieces_(std::move(pieces)) {}
-
-  // What Hugging Face's apply_chat_template prints for the same messages.
-  std::string Text() const;
-
-  // kPlainText: no message can bring a control token in. kMatch: ids as Hugging Face encodes Text().
-  // Equal wherever no message holds an added token's content. INVALID_ARGUMENT where a message is not UTF-8.
-  absl::StatusOr<std::vector<int32_t>> Encode(const Tokenizer& tokenizer, AddedTokens in_messages) const;
-
-  const std::vector<ChatPiece>& pieces() const { return pieces_; }
-
- private:
-  std::vector<ChatPiece> pieces_;
+  bool thinking = false;  // V3.1 looks at it, and a template that names the variable
 };
 
 // Immutable; any thread may call it.
@@ -63,19 +38,23 @@ class ChatFormat {
  public:
   virtual ~ChatFormat() = default;
 
-  // "v3", "r1", "r1-api-docs", "v3.1", or "template" for a simple template of the checkpoint's own.
+  // "v3", "r1", "r1-api-docs", "v3.1", or "template" for the checkpoint's own.
   virtual std::string_view name() const = 0;
 
-  // INVALID_ARGUMENT names the message: a role that the format does not know, a missing content, tool calls where the
-  // format has none.
+  // INVALID_ARGUMENT names the message: a role that is not known, a missing content, tool calls where the format has no place
+  // for them; or says what the template itself objects to.
   virtual absl::StatusOr<RenderedChat> Render(std::span<const ChatMessage> messages, const ChatOptions& options) const = 0;
 };
 
-// The format of the tokenizer's chat_template: a known release's text, or a template as simple as a loop over messages.
-// FAILED_PRECONDITION: there is no template, or it is neither (the message names the first construct that is not known).
+// The format that config.chat_template describes: it is interpreted, in the subset of Jinja that DeepSeek's releases and simpler
+// templates are written in. FAILED_PRECONDITION: there is no template, or it uses something else, which the message names.
 absl::StatusOr<std::unique_ptr<const ChatFormat>> ChatFormatOf(const TokenizerConfig& config);
 
-// One of the built-in formats by name(). INVALID_ARGUMENT for another name; the message lists the known ones.
+// One of the built-in formats by name(), for a checkpoint without a template. INVALID_ARGUMENT for another name; the message
+// lists the known ones.
 absl::StatusOr<std::unique_ptr<const ChatFormat>> ChatFormatByName(std::string_view name);
+
+// What every format asks of messages: a known role, a content (or tool calls in its place), tool calls of an assistant only.
+absl::Status CheckMessages(std::span<const ChatMessage> messages);
 
 }  // namespace atoll::model

@@ -40,22 +40,30 @@ struct Tokenizer::Parts {
     while (const std::optional<std::string_view> piece = reader.Next()) bpe.Encode(*piece, ids);
   }
 
-  // Cuts `text` at the matches of one kind of added tokens; `between` encodes what is left.
+  // Cuts `text` at the matches of one kind of added tokens; `between` gets what is left.
   template <typename Between>
-  static void EncodeAround(const AddedTokenMatcher& matcher, std::string_view text, std::vector<int32_t>& ids, Between between) {
+  static void CutAt(const AddedTokenMatcher& matcher, std::string_view text, std::vector<TextStretch>& stretches, Between between) {
     size_t at = 0;
     while (const std::optional<AddedTokenMatcher::Match> match = matcher.Find(text, at)) {
       if (match->begin > at) between(text.substr(at, match->begin - at));
-      ids.push_back(match->id);
+      stretches.push_back({text.substr(match->begin, match->length), match->id});
       at = match->begin + match->length;
     }
     if (at < text.size()) between(text.substr(at));
   }
 
-  void EncodeMatching(std::string_view text, std::vector<int32_t>& ids) const {
-    EncodeAround(plain_matcher, text, ids, [&](std::string_view rest) {
-      EncodeAround(normalized_matcher, rest, ids, [&](std::string_view plain) { EncodePlain(plain, ids); });
+  std::vector<TextStretch> Cut(std::string_view text) const {
+    std::vector<TextStretch> stretches;
+    CutAt(plain_matcher, text, stretches, [&](std::string_view rest) {
+      CutAt(normalized_matcher, rest, stretches, [&](std::string_view plain) { stretches.push_back({plain, std::nullopt}); });
     });
+    return stretches;
+  }
+
+  void EncodeMatching(std::string_view text, std::vector<int32_t>& ids) const {
+    for (const TextStretch& stretch : Cut(text)) {
+      stretch.added_token ? ids.push_back(*stretch.added_token) : EncodePlain(stretch.text, ids);
+    }
   }
 
   const TokenizerDefinition definition;
@@ -96,6 +104,8 @@ absl::StatusOr<std::vector<int32_t>> Tokenizer::Encode(std::string_view text, Ad
   added_tokens == AddedTokens::kMatch ? parts_->EncodeMatching(text, ids) : parts_->EncodePlain(text, ids);
   return ids;
 }
+
+std::vector<TextStretch> Tokenizer::CutAtAddedTokens(std::string_view text) const { return parts_->Cut(text); }
 
 absl::StatusOr<std::vector<int32_t>> Tokenizer::EncodePrompt(std::string_view text) const {
   ATOLL_ASSIGN_OR_RETURN(std::vector<int32_t> ids, Encode(text, AddedTokens::kMatch));

@@ -22,6 +22,12 @@ enum class AddedTokens { kMatch, kPlainText };
 
 enum class SpecialTokens { kKeep, kSkip };
 
+// A stretch of a text: an added token, or what lies between two of them.
+struct TextStretch {
+  std::string_view text;
+  std::optional<int32_t> added_token;
+};
+
 // Immutable; any thread may call it.
 class Tokenizer {
  public:
@@ -40,6 +46,9 @@ class Tokenizer {
 
   // As Encode with AddedTokens::kMatch, BOS in front if tokenizer_config.json says add_bos_token.
   absl::StatusOr<std::vector<int32_t>> EncodePrompt(std::string_view text) const;
+
+  // Where AddedTokens::kMatch finds added tokens; the stretches together are the text.
+  std::vector<TextStretch> CutAtAddedTokens(std::string_view text) const;
 
   // Bytes that are not UTF-8 become U+FFFD, one for each maximal invalid part. INVALID_ARGUMENT for an id without token.
   absl::StatusOr<std::string> Decode(std::span<const int32_t> ids, SpecialTokens special) const;
