@@ -43,6 +43,14 @@ inline I ShiftRight(I x) { return {_mm256_srai_epi32(x.a, kBits), _mm256_srai_ep
 inline M EqualInt(I x, I y) {
   return {_mm256_castsi256_ps(_mm256_cmpeq_epi32(x.a, y.a)), _mm256_castsi256_ps(_mm256_cmpeq_epi32(x.b, y.b))};
 }
+inline I MulLow(I x, I y) { return {_mm256_mullo_epi32(x.a, y.a), _mm256_mullo_epi32(x.b, y.b)}; }
+inline __m256i MulHighHalf(__m256i x, __m256i y) {
+  const __m256i even = _mm256_srli_epi64(_mm256_mul_epu32(x, y), 32);
+  const __m256i odd = _mm256_mul_epu32(_mm256_srli_epi64(x, 32), _mm256_srli_epi64(y, 32));
+  return _mm256_blend_epi32(even, odd, 0xAA);
+}
+inline I MulHigh(I x, I y) { return {MulHighHalf(x.a, y.a), MulHighHalf(x.b, y.b)}; }   // unsigned
+inline I LaneNumbers() { return {_mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7), _mm256_setr_epi32(8, 9, 10, 11, 12, 13, 14, 15)}; }
 
 // --- memory; `count` of 0 to 16 lanes are touched, the others read as zero ---
 
@@ -55,6 +63,11 @@ inline F Load(const float* p) { return {_mm256_loadu_ps(p), _mm256_loadu_ps(p + 
 inline F LoadFirst(const float* p, int64_t count) {
   const I m = FirstLanes(count);
   return {_mm256_maskload_ps(p, m.a), _mm256_maskload_ps(p + 8, m.b)};
+}
+inline F LoadFirstOr(const float* p, int64_t count, float other) {
+  const I m = FirstLanes(count);
+  const F x = {_mm256_maskload_ps(p, m.a), _mm256_maskload_ps(p + 8, m.b)};
+  return Select({_mm256_castsi256_ps(m.a), _mm256_castsi256_ps(m.b)}, x, Splat(other));
 }
 inline void Store(float* p, F x) {
   _mm256_storeu_ps(p, x.a);

@@ -41,12 +41,20 @@ inline I ShiftLeft(I a) { return _mm512_slli_epi32(a, kBits); }
 template <int kBits>
 inline I ShiftRight(I a) { return _mm512_srai_epi32(a, kBits); }
 inline M EqualInt(I a, I b) { return _mm512_cmpeq_epi32_mask(a, b); }
+inline I MulLow(I a, I b) { return _mm512_mullo_epi32(a, b); }
+inline I MulHigh(I a, I b) {   // unsigned
+  const I even = _mm512_srli_epi64(_mm512_mul_epu32(a, b), 32);
+  const I odd = _mm512_mul_epu32(_mm512_srli_epi64(a, 32), _mm512_srli_epi64(b, 32));
+  return _mm512_mask_blend_epi32(0xAAAA, even, odd);
+}
+inline I LaneNumbers() { return _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15); }
 
 // --- memory; `count` of 0 to 16 lanes are touched, the others read as zero ---
 
 inline M FirstLanes(int64_t count) { return static_cast<M>(count >= 16 ? 0xFFFFu : (1u << count) - 1u); }
 inline F Load(const float* p) { return _mm512_loadu_ps(p); }
 inline F LoadFirst(const float* p, int64_t count) { return _mm512_maskz_loadu_ps(FirstLanes(count), p); }
+inline F LoadFirstOr(const float* p, int64_t count, float other) { return _mm512_mask_loadu_ps(Splat(other), FirstLanes(count), p); }
 inline void Store(float* p, F a) { _mm512_storeu_ps(p, a); }
 inline void StoreFirst(float* p, F a, int64_t count) { _mm512_mask_storeu_ps(p, FirstLanes(count), a); }
 inline F Widen(__m256i bf16) { return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(bf16), 16)); }

@@ -44,6 +44,10 @@ inline I ShiftLeft(I a) { return static_cast<int32_t>(static_cast<uint32_t>(a) <
 template <int kBits>
 inline I ShiftRight(I a) { return a >> kBits; }  // arithmetic
 inline M EqualInt(I a, I b) { return a == b; }
+inline I MulLow(I a, I b) { return static_cast<int32_t>(static_cast<uint32_t>(a) * static_cast<uint32_t>(b)); }
+inline I MulHigh(I a, I b) {   // unsigned
+  return static_cast<int32_t>(static_cast<uint64_t>(static_cast<uint32_t>(a)) * static_cast<uint32_t>(b) >> 32);
+}
 
 }  // namespace
 }  // namespace atoll::kernels

@@ -6,11 +6,10 @@
 // temperature -> min-p -> top-k -> top-p -> Gumbel-max over what is left. In detail, x a logit, all in float32:
 // - x += bias; masked ids become -infinity; seen tokens: x = x > 0 ? x / repetition : x * repetition; generated tokens:
 //   x -= frequency * count, then x -= presence.
-// - x /= temperature; d = x - max. min-p keeps d >= Log(min_p). top-k keeps the k largest. top-p keeps a token while the
-//   probability of those before it, in (larger first, lower id first) order, is below top_p; probabilities are Exp(d) over their
-//   sum among what top-k left, added in that order (over all tokens: 16 lanes and the tree of rms_norm.h).
-// - V = max(r, 1/2) / 2^32 rounded to float32, at most 1 - 2^-24, r one word of Philox4x32-10 (philox.h); noise = -Log(-Log1p(-V)); the token
-//   with the largest d + noise is taken. Tokens whose d + 22.9 is below a sum already seen cannot win and get no noise.
+// - d = x / temperature - max / temperature. min-p keeps d >= Log(min_p). top-k keeps the k first in the order (larger d, then lower
+//   id). top-p: a token's mass is Exp(d) in units of 2^-32, rounded down; a token stays while the mass of those before it in
+//   that order is below floor(top_p * total), at least 1; total: of all that top-k left. Whole numbers, so no order of adding.
+// - The token with the largest d + noise is taken (philox.h). One that cannot win with the largest noise there is gets none.
 // Ties everywhere: the lower id. Every path gives the same token.
 
 #include <cstdint>
@@ -54,10 +53,13 @@ class Sampler {
   KernelError Run(const Context& context, std::span<const SamplingRow> rows, std::span<SampledToken> tokens);
 
  private:
-  struct Workspace;
-  std::vector<std::vector<float>> logits_;          // per thread: the row being worked on
-  std::vector<std::vector<int32_t>> candidates_;    // per thread
+  struct Workspace {   // of one thread, [vocabulary_max] each
+    std::vector<float> logits;
+    std::vector<float> exps;
+    std::vector<int32_t> ids;
+  };
   int64_t vocabulary_max_ = 0;
+  std::vector<Workspace> workspaces_;
 };
 
 }  // namespace atoll::kernels

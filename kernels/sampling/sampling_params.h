@@ -21,7 +21,7 @@ struct SamplingParams {
   float presence_penalty = 0;
   float frequency_penalty = 0;
   float repetition_penalty = 1;
-  std::vector<LogitBias> logit_bias;
+  std::vector<LogitBias> logit_bias = {};
   uint64_t seed = 0;
 
   bool Greedy() const { return temperature < 1e-5f; }
