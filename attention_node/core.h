@@ -12,11 +12,11 @@
 #include <vector>
 
 #include "attention_node/batching/batcher.h"
-#include "attention_node/expert_counts.h"
+#include "attention_node/routing/expert_counts.h"
 #include "attention_node/expert_exchange.h"
 #include "attention_node/layers/attention_shard.h"
-#include "attention_node/mailbox.h"
-#include "attention_node/request_check.h"
+#include "attention_node/intake/mailbox.h"
+#include "attention_node/intake/request_check.h"
 #include "attention_node/sampling/token_sampler.h"
 #include "attention_node/sequence_request.h"
 #include "attention_node/step.h"

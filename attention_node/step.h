@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "attention_node/batching/sequence.h"
-#include "attention_node/position_class.h"
+#include "attention_node/batching/position_class.h"
 
 namespace atoll::attention_node {
 

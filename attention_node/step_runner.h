@@ -11,7 +11,7 @@
 #include <span>
 #include <vector>
 
-#include "attention_node/expert_counts.h"
+#include "attention_node/routing/expert_counts.h"
 #include "attention_node/expert_exchange.h"
 #include "attention_node/layers/attention_shard.h"
 #include "attention_node/layers/stages.h"

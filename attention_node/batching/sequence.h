@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "attention_node/batching/page_pool.h"
-#include "attention_node/position_class.h"
+#include "attention_node/batching/position_class.h"
 #include "attention_node/sequence_request.h"
 
 namespace atoll::attention_node {

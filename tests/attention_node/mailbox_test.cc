@@ -1,4 +1,4 @@
-#include "attention_node/mailbox.h"
+#include "attention_node/intake/mailbox.h"
 
 #include <gtest/gtest.h>
 

@@ -1,4 +1,4 @@
-#include "attention_node/expert_counts.h"
+#include "attention_node/routing/expert_counts.h"
 
 #include <algorithm>
 #include <utility>

@@ -8,7 +8,7 @@
 #include <span>
 #include <vector>
 
-#include "attention_node/position_class.h"
+#include "attention_node/batching/position_class.h"
 #include "model/config.h"
 
 namespace atoll::attention_node {

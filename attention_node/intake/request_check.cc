@@ -1,4 +1,4 @@
-#include "attention_node/request_check.h"
+#include "attention_node/intake/request_check.h"
 
 #include <algorithm>
 #include <span>

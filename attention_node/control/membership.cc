@@ -1,0 +1,49 @@
+#include "attention_node/control/membership.h"
+
+#include <utility>
+
+#include "base/log.h"
+
+namespace atoll::attention_node {
+
+node::NodeState Membership::CurrentState() {
+  const CoreOptions& options = parts_.core->options();
+  node::NodeState state;
+  state.capacity = node::AttentionCapacity{.max_num_seqs = options.max_num_seqs,
+                                           .max_num_batched_tokens = options.max_num_batched_tokens,
+                                           .max_model_len = options.max_model_len,
+                                           .pages = options.pages,
+                                           .max_queued = options.max_queued};
+  return state;
+}
+
+node::Heartbeat Membership::TakeHeartbeat() {
+  const CoreLoad load = parts_.core->load();
+  ExchangeReport exchange = parts_.client->Report();
+  node::Heartbeat heartbeat;
+  heartbeat.epoch_ready = exchange.epoch_ready;
+  heartbeat.epoch_oldest_in_flight = exchange.epoch_oldest_in_flight;
+  heartbeat.running = load.running;
+  heartbeat.waiting = load.waiting;
+  heartbeat.pages_free = load.pages_free;
+  heartbeat.lost_peers = std::move(exchange.lost_peers);
+  for (const LayerExpertCounts& counts : parts_.core->expert_counts().Take()) {
+    heartbeat.expert_counts.push_back({counts.layer, {counts.prompt.begin(), counts.prompt.end()}, {counts.generated.begin(), counts.generated.end()}});
+  }
+  return heartbeat;
+}
+
+void Membership::OnView(node::ClusterView view) {
+  LogInfo("placement epoch ", view.placement.epoch, " over ", view.expert_nodes.size(), " expert nodes");
+  parts_.client->SetView(std::move(view));
+  parts_.connector->Notify();
+}
+
+// The router sends no new sequences to a node that it drains; those that run are served to their end.
+void Membership::OnDrain(const std::string& reason) { LogInfo("the router drains this node: ", reason); }
+
+void Membership::OnRefused(const absl::Status& status) {
+  parts_.stop->Request(absl::Status(status.code(), absl::StrCat("the router refuses this node: ", status.message())));
+}
+
+}  // namespace atoll::attention_node

@@ -1,0 +1,35 @@
+#pragma once
+
+// What an attention node tells the router and does at its word.
+
+#include "attention_node/control/peer_connector.h"
+#include "attention_node/core.h"
+#include "attention_node/expert_client.h"
+#include "node/cluster_client.h"
+#include "node/process.h"
+
+namespace atoll::attention_node {
+
+struct MembershipParts {
+  AttentionCore* core = nullptr;
+  ExpertClient* client = nullptr;
+  PeerConnector* connector = nullptr;
+  node::StopSignal* stop = nullptr;
+};
+
+// Called from the cluster client's threads; all parts outlive it.
+class Membership final : public node::ClusterMember {
+ public:
+  explicit Membership(const MembershipParts& parts) : parts_(parts) {}
+
+  node::NodeState CurrentState() override;
+  node::Heartbeat TakeHeartbeat() override;
+  void OnView(node::ClusterView view) override;
+  void OnDrain(const std::string& reason) override;
+  void OnRefused(const absl::Status& status) override;
+
+ private:
+  const MembershipParts parts_;
+};
+
+}  // namespace atoll::attention_node
