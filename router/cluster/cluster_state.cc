@@ -95,7 +95,7 @@ void ClusterState::OnProbe(const ProbeOrder& probe, const absl::Status& result, 
   if (node == nullptr || !node->alive || node->hello.incarnation != probe.incarnation) return;
   Told& told = told_[probe.node_id];
   told.probing = false;
-  told.probe_after_ns = now_ns + kProbeAgainAfterNs;
+  told.probe_after_ns = result.ok() ? now_ns : now_ns + kProbeAgainAfterNs;
   told.probe_failure = result.ok() ? "" : std::string(result.message());
   if (result.ok()) told.probed_epoch = probe.epoch;
   orders.log.push_back(result.ok() ? absl::StrCat("attention node ", probe.node_id, " answered the probe of epoch ", probe.epoch)

@@ -96,12 +96,11 @@ void RequestStream::WriteLocked() {
   for (const int32_t choice : touched_) being_sent_.push_back(&choices_[choice].delta());
   const bool last = unfinished_ == 0;
   write_in_flight_ = !last;
+  if (last) ReportLocked(absl::OkStatus());  // first: a sink may be gone after its last call, and its owner with it
   sink_->Write({.choices = being_sent_, .summary = last ? &summary_ : nullptr});
   for (const int32_t choice : touched_) choices_[choice].delta().Clear();
   touched_.clear();
-  if (!last) return;
-  sink_ = nullptr;
-  ReportLocked(absl::OkStatus());
+  if (last) sink_ = nullptr;
 }
 
 void RequestStream::FailLocked(const absl::Status& status) {

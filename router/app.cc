@@ -1,0 +1,113 @@
+#include "router/app.h"
+
+#include <algorithm>
+#include <random>
+#include <utility>
+
+#include "base/log.h"
+
+namespace atoll::router {
+namespace {
+
+constexpr int64_t kTickMs = 25;
+constexpr int64_t kHeartbeatMs = 50;
+constexpr char kServiceName[] = "atoll.v1.InferenceService";
+
+ClusterOptions ClusterOptionsOf(const RouterConfig& config, const ServedModel& model) {
+  return {.registry = {.model_fingerprint = model.fingerprint(),
+                       .peer_silence_ms = config.peer_silence_ms,
+                       .tick_ms = kTickMs,
+                       .mixed_numerics = config.mixed_numerics},
+          .min_expert_nodes = config.min_expert_nodes};
+}
+
+FrontDoorOptions FrontDoorOptionsOf(const RouterConfig& config) {
+  std::random_device random;
+  return {.admission = config.admission,
+          .request_timeout_ms = config.request_timeout_ms,
+          .random_seed = (uint64_t{random()} << 32) | random()};
+}
+
+// A token that every model has.
+int32_t ProbeToken(const ServedModel& model) {
+  const int64_t bos = model.config().bos_token_id;
+  return bos >= 0 && bos < model.config().vocab_size ? static_cast<int32_t>(bos) : 0;
+}
+
+}  // namespace
+
+App::App(const RouterConfig& config, ServedModel model)
+    : config_(config),
+      model_(std::move(model)),
+      control_({.cluster = ClusterOptionsOf(config_, model_),
+                .probe_token_id = ProbeToken(model_),
+                .on_health = [this](const HealthView& health) { OnHealth(health); }},
+               model_.experts(), &clock_),
+      front_door_(FrontDoorOptionsOf(config_), &model_, &clock_, &control_) {}
+
+absl::StatusOr<std::unique_ptr<App>> App::Start(const RouterConfig& config) {
+  ATOLL_ASSIGN_OR_RETURN(ServedModel model, ServedModel::Load(config.model, config.served_model_name));
+  std::unique_ptr<App> app(new App(config, std::move(model)));
+  ATOLL_RETURN_IF_ERROR(app->Listen());
+  return app;
+}
+
+absl::Status App::Listen() {
+  inference_service_ = MakeInferenceService(&front_door_, &worker_);
+  const ClusterServiceOptions options{.heartbeat_ms = static_cast<int32_t>(std::clamp<int64_t>(config_.peer_silence_ms / 5, 5, kHeartbeatMs)),
+                                      .peer_silence_ms = static_cast<int32_t>(config_.peer_silence_ms)};
+  cluster_service_ = MakeClusterService(options, &control_, &front_door_, &clock_);
+  ATOLL_ASSIGN_OR_RETURN(server_, net::GrpcServer::Start({.listen = config_.listen}, {inference_service_.get(), cluster_service_.get()}));
+  for (const char* name : {kServiceName, "attention", "expert"}) server_->SetServing(name, false);
+  server_->SetServing("router", true);
+  ticker_ = std::thread([this] { Tick(); });
+  return absl::OkStatus();
+}
+
+// Called with the control's lock; the server exists, since nodes come through it.
+void App::OnHealth(const HealthView& health) {
+  server_->SetServing(kServiceName, health.ready);
+  server_->SetServing("attention", health.attention);
+  server_->SetServing("expert", health.expert);
+}
+
+void App::Tick() {
+  int64_t next_ns = clock_.NowNs();
+  while (!stop_ticking_) {
+    control_.Tick();
+    front_door_.Tick();
+    next_ns = std::max(next_ns + kTickMs * 1000000, clock_.NowNs());
+    control_.WaitForWork(std::chrono::milliseconds((next_ns - clock_.NowNs()) / 1000000));
+  }
+}
+
+void App::WaitForRequests() {
+  const int64_t until_ns = clock_.NowNs() + config_.shutdown_timeout_ms * 1000000;
+  int64_t running = front_door_.totals().running;
+  if (running > 0) LogInfo("waiting for ", running, " requests, up to ", config_.shutdown_timeout_ms, " ms");
+  while (front_door_.totals().running > 0 && clock_.NowNs() < until_ns && !hurry_) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(5));
+  }
+  running = front_door_.totals().running;
+  if (running > 0) LogWarning("cancelling ", running, " requests that still run");
+}
+
+void App::Shutdown() {
+  if (std::exchange(shut_down_, true)) return;
+  if (server_ == nullptr) return;
+  server_->StopServing();
+  front_door_.Drain();
+  WaitForRequests();
+  front_door_.FailAll(absl::UnavailableError("the router is shutting down; ask another one"));
+  stop_ticking_ = true;
+  ticker_.join();
+  control_.Shutdown(absl::UnavailableError("the router is shutting down"));
+  server_->Shutdown(std::chrono::milliseconds(500));
+}
+
+App::~App() {
+  hurry_ = true;
+  Shutdown();
+}
+
+}  // namespace atoll::router

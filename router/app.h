@@ -1,0 +1,62 @@
+#pragma once
+
+// A whole router in one object: what a process of it owns, in the order of its construction.
+
+#include <atomic>
+#include <memory>
+#include <string>
+#include <thread>
+
+#include "base/clock.h"
+#include "base/status.h"
+#include "net/grpc/server.h"
+#include "router/config.h"
+#include "router/control/cluster_control.h"
+#include "router/control/cluster_service.h"
+#include "router/inference/front_door.h"
+#include "router/inference/inference_service.h"
+#include "router/inference/served_model.h"
+#include "router/inference/worker.h"
+
+namespace atoll::router {
+
+// Start and Shutdown from one thread.
+class App {
+ public:
+  // Serves at once, NOT_READY until nodes have joined. An error says which setting or file is wrong.
+  static absl::StatusOr<std::unique_ptr<App>> Start(const RouterConfig& config);
+  ~App();
+
+  const std::string& address() const { return server_->address(); }
+
+  // Refuses new requests, waits for the running ones up to the shutdown timeout, cancels what is left and ends.
+  void Shutdown();
+  // The wait of a running Shutdown ends now.
+  void Hurry() { hurry_ = true; }
+
+  FrontDoor& front_door() { return front_door_; }
+  ClusterControl& control() { return control_; }
+
+ private:
+  App(const RouterConfig& config, ServedModel model);
+  absl::Status Listen();
+  void Tick();
+  void WaitForRequests();
+  void OnHealth(const HealthView& health);
+
+  const RouterConfig config_;
+  const SteadyClock clock_;
+  const ServedModel model_;
+  ClusterControl control_;
+  FrontDoor front_door_;
+  Worker worker_;
+  std::unique_ptr<grpc::Service> inference_service_;
+  std::unique_ptr<grpc::Service> cluster_service_;
+  std::unique_ptr<net::GrpcServer> server_;
+  std::atomic<bool> hurry_{false};
+  std::atomic<bool> stop_ticking_{false};
+  std::thread ticker_;
+  bool shut_down_ = false;
+};
+
+}  // namespace atoll::router

@@ -1,0 +1,24 @@
+#pragma once
+
+// What an operator may set of a router.
+
+#include <cstdint>
+#include <string>
+
+#include "router/admission.h"
+
+namespace atoll::router {
+
+struct RouterConfig {
+  std::string model;                       // checkpoint folder
+  std::string served_model_name;           // empty: the folder's name
+  std::string listen = "127.0.0.1:50051";  // HOST:PORT; port 0 picks a free one
+  AdmissionLimits admission;
+  int64_t min_expert_nodes = 1;
+  int64_t peer_silence_ms = 500;
+  bool mixed_numerics = false;
+  int64_t request_timeout_ms = 3600 * 1000;
+  int64_t shutdown_timeout_ms = 30 * 1000;
+};
+
+}  // namespace atoll::router

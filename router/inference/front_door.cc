@@ -1,0 +1,200 @@
+#include "router/inference/front_door.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "base/error_info.h"
+
+namespace atoll::router {
+namespace {
+
+constexpr int64_t kRetryAfterMs = 1000;
+
+std::vector<AttentionLoad> LoadsOf(const Serving& serving) {
+  std::vector<AttentionLoad> loads;
+  for (const AttentionSeat& seat : serving.seats) {
+    loads.push_back({.sequences = seat.client->sequences(),
+                     .prompt_tokens = seat.client->prompt_tokens(),
+                     .max_num_seqs = seat.max_num_seqs,
+                     .max_queued = seat.max_queued,
+                     .max_model_len = seat.max_model_len});
+  }
+  return loads;
+}
+
+absl::Status NotReady(const std::string& reason) {
+  return WithErrorInfo(absl::UnavailableError(absl::StrCat("the cluster is not ready: ", reason)),
+                       {.reason = "NOT_READY", .metadata = {}, .retry_after_ms = kRetryAfterMs});
+}
+
+int64_t PromptTokens(const Request& request) { return static_cast<int64_t>(request.prompt_ids.size()) * request.n; }
+
+}  // namespace
+
+FrontDoor::FrontDoor(const FrontDoorOptions& options, const ServedModel* model, const Clock* clock, ServingSource* source)
+    : options_(options), model_(model), clock_(clock), source_(source), random_(options.random_seed), admission_(options.admission) {}
+
+int32_t FrontDoor::ContextLength(const Serving& serving) const {
+  int64_t length = model_->config().max_position_embeddings;
+  for (const AttentionSeat& seat : serving.seats) length = std::min<int64_t>(length, seat.max_model_len);
+  return static_cast<int32_t>(length);
+}
+
+RequestLimits FrontDoor::Limits(const Serving& serving) const {
+  RequestLimits limits;
+  limits.model_name = model_->name();
+  limits.vocabulary_size = static_cast<int32_t>(model_->config().vocab_size);
+  limits.context_length = ContextLength(serving);
+  limits.has_tokenizer = model_->tokenizer() != nullptr;
+  limits.prompt_bytes_max = limits.context_length * model_->token_bytes_max();
+  limits.temperature = static_cast<float>(model_->generation().temperature);
+  limits.top_p = static_cast<float>(model_->generation().top_p);
+  limits.deadline_ms_max = options_.request_timeout_ms;
+  return limits;
+}
+
+absl::Status FrontDoor::Generate(GenerateCall call, ResponseSink* sink,
+                                 const std::function<void(std::shared_ptr<RequestStream>)>& started) {
+  AttentionSeat seat;
+  absl::StatusOr<std::shared_ptr<RequestStream>> prepared = Prepare(std::move(call), sink, seat);
+  if (!prepared.ok()) return Refuse(prepared.status());
+  const std::shared_ptr<RequestStream> stream = *std::move(prepared);
+  if (absl::Status status = Admit(stream); !status.ok()) return Refuse(std::move(status));
+  started(stream);
+  if (absl::Status status = seat.client->Submit(stream); !status.ok()) stream->Fail(status);
+  return absl::OkStatus();
+}
+
+absl::Status FrontDoor::Refuse(absl::Status status) {
+  std::lock_guard lock(mutex_);
+  ++totals_.refused;
+  return status;
+}
+
+absl::StatusOr<std::shared_ptr<RequestStream>> FrontDoor::Prepare(GenerateCall call, ResponseSink* sink, AttentionSeat& seat) {
+  const std::shared_ptr<const Serving> serving = source_->serving();
+  const RequestLimits limits = Limits(*serving);
+  ATOLL_RETURN_IF_ERROR(ValidateCall(call, limits));
+  if (serving->seats.empty()) return NotReady(serving->not_ready_reason);
+  ATOLL_ASSIGN_OR_RETURN(std::vector<int32_t> prompt_ids, PromptIds(call));
+  FillFromRandom(call);
+  ATOLL_ASSIGN_OR_RETURN(Request request, MakeRequest(std::move(call), std::move(prompt_ids), limits));
+  const int64_t positions = static_cast<int64_t>(request.prompt_ids.size()) + request.max_tokens;
+  ATOLL_ASSIGN_OR_RETURN(const size_t chosen, ChooseAttentionNode(LoadsOf(*serving), request.n, positions));
+  seat = serving->seats[chosen];
+  const uint64_t first_sequence_id = source_->MintSequenceIds(request.n);
+  const StreamSurroundings surroundings{.tokenizer = model_->tokenizer(), .eos_ids = &model_->eos_ids(), .clock = clock_, .observer = this};
+  return std::make_shared<RequestStream>(std::move(request), first_sequence_id, surroundings, sink);
+}
+
+void FrontDoor::FillFromRandom(GenerateCall& call) {
+  std::lock_guard lock(mutex_);
+  if (call.request_id.empty()) call.request_id = absl::StrFormat("r-%016x", random_());
+  if (!call.sampling.seed) call.sampling.seed = random_();
+}
+
+absl::StatusOr<std::vector<int32_t>> FrontDoor::ChatIds(const ChatPrompt& chat) const {
+  ATOLL_ASSIGN_OR_RETURN(const model::Tokenizer* tokenizer, model_->ForText());
+  ATOLL_ASSIGN_OR_RETURN(const model::ChatFormat* format, model_->ForChat());
+  const bool has_thinking = format->name() == "v3.1";
+  if (chat.thinking.value_or(false) && !has_thinking) {
+    return InvalidField("chat.thinking", absl::StrCat("the model's chat format (", std::string(format->name()), ") has no thinking mode"));
+  }
+  const model::ChatOptions options{.add_generation_prompt = true, .thinking = chat.thinking.value_or(false)};
+  ATOLL_ASSIGN_OR_RETURN(const model::RenderedChat rendered, format->Render(chat.messages, options));
+  return rendered.Encode(*tokenizer, model::AddedTokens::kPlainText);
+}
+
+absl::StatusOr<std::vector<int32_t>> FrontDoor::PromptIds(const GenerateCall& call) const {
+  if (const auto* ids = std::get_if<TokenPrompt>(&call.input)) return *ids;
+  if (const auto* chat = std::get_if<ChatPrompt>(&call.input)) return ChatIds(*chat);
+  ATOLL_ASSIGN_OR_RETURN(const model::Tokenizer* tokenizer, model_->ForText());
+  return tokenizer->EncodePrompt(std::get<TextPrompt>(call.input).text);
+}
+
+absl::StatusOr<std::vector<int32_t>> FrontDoor::Tokenize(const TokenizeCall& call) const {
+  if (const auto* chat = std::get_if<ChatPrompt>(&call.input)) return ChatIds(*chat);
+  const auto* text = std::get_if<TextPrompt>(&call.input);
+  if (text == nullptr) return InvalidField("input", "one of text and chat must be set");
+  ATOLL_ASSIGN_OR_RETURN(const model::Tokenizer* tokenizer, model_->ForText());
+  const auto added_tokens = call.no_specials ? model::AddedTokens::kPlainText : model::AddedTokens::kMatch;
+  ATOLL_ASSIGN_OR_RETURN(std::vector<int32_t> ids, tokenizer->Encode(text->text, added_tokens));
+  if (call.add_bos && tokenizer->add_bos() && tokenizer->bos_id()) ids.insert(ids.begin(), *tokenizer->bos_id());
+  return ids;
+}
+
+absl::StatusOr<std::string> FrontDoor::Detokenize(const std::vector<int32_t>& ids) const {
+  ATOLL_ASSIGN_OR_RETURN(const model::Tokenizer* tokenizer, model_->ForText());
+  return tokenizer->Decode(ids, model::SpecialTokens::kKeep);
+}
+
+absl::Status FrontDoor::Admit(const std::shared_ptr<RequestStream>& stream) {
+  const Request& request = stream->request();
+  std::lock_guard lock(mutex_);
+  if (running_.contains(request.request_id)) {
+    return WithErrorInfo(absl::AlreadyExistsError(absl::StrCat("request_id \"", request.request_id, "\" is running; choose another")),
+                         {.reason = "REQUEST_ID_IN_USE", .metadata = {}, .retry_after_ms = {}});
+  }
+  const double jitter = static_cast<double>(random_() >> 11) * 0x1p-53;
+  ATOLL_RETURN_IF_ERROR(admission_.Admit(PromptTokens(request), jitter));
+  running_[request.request_id] = {.stream = stream, .queued_prompt_tokens = PromptTokens(request)};
+  ++totals_.requests;
+  return absl::OkStatus();
+}
+
+void FrontDoor::OnFirstToken(const RequestStream& stream) {
+  std::lock_guard lock(mutex_);
+  const auto found = running_.find(stream.request().request_id);
+  if (found != running_.end()) admission_.PromptDone(std::exchange(found->second.queued_prompt_tokens, 0));
+}
+
+void FrontDoor::OnRequestEnd(const RequestStream& stream, const RequestOutcome& outcome) {
+  std::lock_guard lock(mutex_);
+  const auto found = running_.find(stream.request().request_id);
+  if (found == running_.end()) return;
+  admission_.PromptDone(found->second.queued_prompt_tokens);
+  admission_.Release();
+  running_.erase(found);
+  totals_.tokens += outcome.completion_tokens;
+  if (absl::IsCancelled(outcome.status)) {
+    ++totals_.cancelled;
+  } else if (!outcome.status.ok()) {
+    ++totals_.failed;
+  }
+}
+
+std::vector<std::shared_ptr<RequestStream>> FrontDoor::RunningStreams() const {
+  std::vector<std::shared_ptr<RequestStream>> streams;
+  std::lock_guard lock(mutex_);
+  for (const auto& [id, running] : running_) streams.push_back(running.stream);
+  return streams;
+}
+
+void FrontDoor::Tick() {
+  const int64_t now_ns = clock_->NowNs();
+  for (const std::shared_ptr<RequestStream>& stream : RunningStreams()) {
+    if (!stream->PastDeadline(now_ns)) continue;
+    stream->Fail(WithErrorInfo(absl::DeadlineExceededError(absl::StrCat("the request did not end within ", stream->request().deadline_ms, " ms")),
+                               {.reason = "DEADLINE_PASSED", .metadata = {}, .retry_after_ms = {}}));
+  }
+}
+
+void FrontDoor::Drain() {
+  std::lock_guard lock(mutex_);
+  admission_.Drain();
+}
+
+void FrontDoor::FailAll(const absl::Status& status) {
+  for (const std::shared_ptr<RequestStream>& stream : RunningStreams()) stream->Fail(status);
+}
+
+RequestTotals FrontDoor::totals() const {
+  std::lock_guard lock(mutex_);
+  RequestTotals totals = totals_;
+  totals.running = admission_.requests();
+  return totals;
+}
+
+}  // namespace atoll::router

@@ -1,0 +1,98 @@
+// atoll-router: reads its options, runs an App until SIGTERM or SIGINT.
+
+#include <pthread.h>
+#include <signal.h>
+
+#include <cstdio>
+
+#include "base/log.h"
+#include "base/options.h"
+#include "net/grpc/server.h"
+#include "router/app.h"
+
+namespace {
+
+using atoll::router::App;
+using atoll::router::RouterConfig;
+
+constexpr int kExitConfiguration = 78;  // EX_CONFIG
+
+void Define(RouterConfig& config, atoll::Options& options) {
+  options.Group("model");
+  options.String("--model", &config.model, "checkpoint folder: config.json, tokenizer, safetensors headers (weights are not read)");
+  options.String("--served-model-name", &config.served_model_name, "name that clients may ask for; empty: the folder's name");
+  options.Group("serving");
+  options.String("--listen", &config.listen, "HOST:PORT for clients and nodes; port 0 picks a free one");
+  options.Int("--max-num-requests", &config.admission.requests_max, {1, 1 << 20}, "requests that run or wait at most");
+  options.Int("--max-queued-tokens", &config.admission.queued_prompt_tokens_max, {1, int64_t{1} << 40},
+              "prompt tokens of requests that wait for their first token, at most");
+  options.Int("--request-timeout-ms", &config.request_timeout_ms, {1, 7 * 86400 * 1000},
+              "longest life of a request, also of one without a deadline");
+  options.Int("--shutdown-timeout-ms", &config.shutdown_timeout_ms, {0, 86400 * 1000}, "how long running requests may go on after SIGTERM");
+  options.Group("cluster");
+  options.Int("--min-expert-nodes", &config.min_expert_nodes, {1, 4096}, "expert nodes to wait for before experts are placed");
+  options.Int("--peer-silence-ms", &config.peer_silence_ms, {50, 600 * 1000}, "silence after which a node is lost");
+  options.Flag("--mixed-numerics", &config.mixed_numerics, "admit nodes whose kernels give other bits; tokens may then depend on the node");
+  options.Require("--model");
+  options.ReadFileAndEnvironment();
+}
+
+// Blocked in every thread, so that sigwait alone sees them.
+sigset_t BlockStopSignals() {
+  sigset_t signals;
+  sigemptyset(&signals);
+  sigaddset(&signals, SIGTERM);
+  sigaddset(&signals, SIGINT);
+  pthread_sigmask(SIG_BLOCK, &signals, nullptr);
+  signal(SIGPIPE, SIG_IGN);
+  return signals;
+}
+
+int WaitForSignal(const sigset_t& signals) {
+  int signal_number = 0;
+  sigwait(&signals, &signal_number);
+  return signal_number;
+}
+
+// Runs Shutdown; a second signal cuts its wait short.
+void ShutDown(App& app, const sigset_t& signals) {
+  std::atomic<bool> done{false};
+  std::thread impatient([&] {
+    const timespec pause{.tv_sec = 0, .tv_nsec = 20'000'000};
+    while (!done) {
+      if (sigtimedwait(&signals, nullptr, &pause) > 0) app.Hurry();
+    }
+  });
+  app.Shutdown();
+  done = true;
+  impatient.join();
+}
+
+int Run(const RouterConfig& config) {
+  const sigset_t signals = BlockStopSignals();
+  atoll::net::PrepareGrpc();
+  absl::StatusOr<std::unique_ptr<App>> app = App::Start(config);
+  if (!app.ok()) {
+    atoll::LogError(app.status().message());
+    return absl::IsUnavailable(app.status()) ? 1 : kExitConfiguration;
+  }
+  std::printf("listening %s\n", (*app)->address().c_str());
+  std::fflush(stdout);
+  const int signal_number = WaitForSignal(signals);
+  atoll::LogInfo("got signal ", signal_number, ", shutting down");
+  ShutDown(**app, signals);
+  return 0;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  atoll::SetLogName("atoll-router");
+  RouterConfig config;
+  atoll::Options options({.name = "atoll-router",
+                          .summary = "Front door of an Atoll cluster: takes requests, knows the nodes, places the experts.",
+                          .examples = "  atoll-router --model checkpoints/tales --listen 0.0.0.0:50051 --min-expert-nodes 2\n"});
+  Define(config, options);
+  if (const int exit_status = options.Parse(argc, argv); exit_status >= 0) return exit_status;
+  return Run(config);
+}
