@@ -10,6 +10,7 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <span>
 #include <string>
 
@@ -45,6 +46,9 @@ class Link {
   // (LinkHandler::OnSendable tells when to try again), Unavailable when not open, InvalidArgument for a frame that breaks
   // the session's limits.
   virtual absl::Status Send(const FrameHeader& header, Payload payload) = 0;
+  // The same without a copy where the transport can: the bytes stay as they are until the link dropped `keeper`, which is
+  // shared by the caller and by sends under way. It pays for one large contiguous piece.
+  virtual absl::Status SendKept(const FrameHeader& header, Payload payload, std::shared_ptr<const void> keeper) = 0;
   // Whether Send of a frame within the limits would succeed now.
   virtual bool CanSend() const = 0;
   // Orderly: what was sent before still arrives. The peer gets the code, this side's OnClosed gets `reason`.

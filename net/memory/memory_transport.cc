@@ -12,7 +12,7 @@ class MemoryChannel final : public Channel {
   MemoryChannel(MemoryHub& hub, const std::string& host, uint64_t connection) : hub_(hub), host_(host), connection_(connection) {}
 
   bool CanSend() const override { return hub_.CanSend(host_, connection_); }
-  absl::Status Send(std::span<const std::byte, kHeaderBytes> header, Payload payload) override {
+  absl::Status Send(std::span<const std::byte, kHeaderBytes> header, Payload payload, std::shared_ptr<const void>) override {
     MemoryMessage message{MemoryMessage::Kind::kData, connection_, {header.begin(), header.end()}, {}};
     for (const auto& piece : payload) message.payload.insert(message.payload.end(), piece.begin(), piece.end());
     return hub_.Send(host_, std::move(message));

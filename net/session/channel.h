@@ -22,8 +22,9 @@ class Channel {
  public:
   virtual ~Channel() = default;
   virtual bool CanSend() const = 0;
-  // Copies, or has sent, everything when it returns. ResourceExhausted without a free slot.
-  virtual absl::Status Send(std::span<const std::byte, kHeaderBytes> header, Payload payload) = 0;
+  // Without a `keeper` it copied, or has sent, everything when it returns; otherwise the payload stays as it is until the
+  // channel drops the keeper. ResourceExhausted without a free slot.
+  virtual absl::Status Send(std::span<const std::byte, kHeaderBytes> header, Payload payload, std::shared_ptr<const void> keeper) = 0;
 
   SessionLink* link = nullptr;  // of the session layer: who uses this channel; none before the handshake
 };

@@ -60,7 +60,7 @@ absl::Status SessionHost::AcceptHello(Channel& channel, std::span<const std::byt
   SessionLink& link = AddLink(channel, allowed->ticket, {allowed->peer_name, header.incarnation}, true);
   tickets_.Remove(header.session);
   const bool accepted = link.OnMessage(header_bytes, payload, header) == SessionLink::Received::kHandshake &&
-                        link.SendControl(FrameType::kWelcome, 0, payload, NowNs()).ok();
+                        link.SendControl(FrameType::kWelcome, 0, payload).ok();
   if (!accepted) {
     channel.link = nullptr;
     links_.pop_back();

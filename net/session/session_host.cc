@@ -74,7 +74,7 @@ absl::StatusOr<Link*> SessionHost::Connect(const SessionTicket& ticket) {
   SessionLink& link = AddLink(*channel, ticket, {ticket.listener_name, ticket.incarnation}, false);
   std::array<std::byte, kTermsBytes> terms;
   EncodeTerms(ticket.terms, terms);
-  if (absl::Status sent = link.SendControl(FrameType::kHello, 0, terms, NowNs()); !sent.ok()) EndLink(link, sent);
+  if (absl::Status sent = link.SendControl(FrameType::kHello, 0, terms); !sent.ok()) EndLink(link, sent);
   return &link;
 }
 
@@ -103,7 +103,7 @@ void SessionHost::CloseLink(SessionLink& link, absl::Status reason) {
   if (link.state_locked() == LinkState::kClosed) return;
   // Without a send slot the peer sees the connection end instead.
   const bool said = link.state_locked() == LinkState::kOpen &&
-                    link.SendControl(FrameType::kGoodbye, static_cast<uint16_t>(reason.code()), {}, NowNs()).ok();
+                    link.SendControl(FrameType::kGoodbye, static_cast<uint16_t>(reason.code()), {}).ok();
   std::erase_if(events_, [&](const Event& event) { return event.link == &link && event.kind == Event::Kind::kFrame; });
   EndLink(link, std::move(reason), said ? ReleaseMode::kLinger : ReleaseMode::kNow);
 }
@@ -131,7 +131,7 @@ void SessionHost::HandleFrame(SessionLink& link, const FrameHeader& header, std:
   ++handler_depth_;
   handler_.OnFrame(link, header, payload);
   --handler_depth_;
-  if (link.state_locked() == LinkState::kOpen) link.AdvertiseIfOverdue(NowNs());
+  if (link.state_locked() == LinkState::kOpen) link.AdvertiseIfOverdue();
 }
 
 void SessionHost::HandleEvent(Event& event) {

@@ -36,9 +36,9 @@ SessionLink::SessionLink(SessionHost& host, Channel& channel, const SessionLinkP
   channel.link = this;
 }
 
-absl::Status SessionLink::Send(const FrameHeader& header, Payload payload) {
+absl::Status SessionLink::SendKept(const FrameHeader& header, Payload payload, std::shared_ptr<const void> keeper) {
   const std::lock_guard lock(host_.mutex());
-  absl::Status status = SendLocked(header, payload);
+  absl::Status status = SendLocked(header, payload, std::move(keeper));
   if (absl::IsResourceExhausted(status)) {
     ++counters_.refused_sends;
     host_.NoteBlocked(*this);
@@ -46,15 +46,15 @@ absl::Status SessionLink::Send(const FrameHeader& header, Payload payload) {
   return status;
 }
 
-absl::Status SessionLink::SendLocked(const FrameHeader& header, Payload payload) {
+absl::Status SessionLink::SendLocked(const FrameHeader& header, Payload payload, std::shared_ptr<const void> keeper) {
   if (state_ != LinkState::kOpen) return absl::UnavailableError(absl::StrCat("link to ", peer_.name, " is not open"));
   if (!CanSendLocked()) return absl::ResourceExhaustedError(absl::StrCat("link to ", peer_.name, ": no credit or send slot"));
   if (!NeedsCredit(header.type)) return absl::InvalidArgumentError("frames of this type are sent by the link alone");
   FrameHeader own = header;
-  return Put(own, payload, host_.NowNs());
+  return Put(own, payload, std::move(keeper));
 }
 
-absl::Status SessionLink::Put(FrameHeader& header, Payload payload, int64_t now_ns) {
+absl::Status SessionLink::Put(FrameHeader& header, Payload payload, std::shared_ptr<const void> keeper) {
   const size_t payload_bytes = TotalBytes(payload);
   header.session = ticket_.session;
   header.incarnation = incarnation_;
@@ -65,19 +65,19 @@ absl::Status SessionLink::Put(FrameHeader& header, Payload payload, int64_t now_
   header.granted = receive_credit_.Advertise();
   std::array<std::byte, kHeaderBytes> bytes;
   EncodeHeader(header, ticket_.mac_key, bytes);
-  ATOLL_RETURN_IF_ERROR(channel_->Send(bytes, payload));
-  watch_.OnSent(now_ns);
+  ATOLL_RETURN_IF_ERROR(channel_->Send(bytes, payload, std::move(keeper)));
+  watch_.OnSent(host_.NowNs());
   ++counters_.frames_sent;
   counters_.bytes_sent += kHeaderBytes + payload_bytes;
   return absl::OkStatus();
 }
 
-absl::Status SessionLink::SendControl(FrameType type, uint16_t code, std::span<const std::byte> payload, int64_t now_ns) {
+absl::Status SessionLink::SendControl(FrameType type, uint16_t code, std::span<const std::byte> payload) {
   if (!channel_->CanSend()) return absl::ResourceExhaustedError(absl::StrCat("link to ", peer_.name, ": no send slot"));
   FrameHeader header;
   header.type = type;
   header.code = code;
-  return Put(header, Payload(&payload, 1), now_ns);
+  return Put(header, Payload(&payload, 1), nullptr);
 }
 
 bool SessionLink::CanSendLocked() const { return state_ == LinkState::kOpen && send_credit_.HasCredit() && channel_->CanSend(); }
@@ -163,13 +163,13 @@ bool SessionLink::Tick(int64_t now_ns) {
   watch_.Tick(now_ns);
   if (watch_.IsPeerSilent()) return true;
   // Without a slot the next tick tries again; a failing channel reports itself.
-  if (watch_.IsHeartbeatDue(now_ns)) (void)SendControl(FrameType::kHeartbeat, 0, {}, now_ns);
-  AdvertiseIfOverdue(now_ns);
+  if (watch_.IsHeartbeatDue(now_ns)) (void)SendControl(FrameType::kHeartbeat, 0, {});
+  AdvertiseIfOverdue();
   return false;
 }
 
-void SessionLink::AdvertiseIfOverdue(int64_t now_ns) {
-  if (receive_credit_.IsOverdue()) (void)SendControl(FrameType::kHeartbeat, 0, {}, now_ns);
+void SessionLink::AdvertiseIfOverdue() {
+  if (receive_credit_.IsOverdue()) (void)SendControl(FrameType::kHeartbeat, 0, {});
 }
 
 }  // namespace atoll::net

@@ -30,7 +30,8 @@ class SessionLink final : public Link {
  public:
   SessionLink(SessionHost& host, Channel& channel, const SessionLinkParams& params);
 
-  absl::Status Send(const FrameHeader& header, Payload payload) override;
+  absl::Status Send(const FrameHeader& header, Payload payload) override { return SendKept(header, payload, nullptr); }
+  absl::Status SendKept(const FrameHeader& header, Payload payload, std::shared_ptr<const void> keeper) override;
   bool CanSend() const override;
   void Close(absl::Status reason) override;
   LinkState state() const override;
@@ -48,10 +49,10 @@ class SessionLink final : public Link {
   Channel& Detach();
 
   // Hello, welcome, heartbeat, goodbye: no credit needed.
-  absl::Status SendControl(FrameType type, uint16_t code, std::span<const std::byte> payload, int64_t now_ns);
+  absl::Status SendControl(FrameType type, uint16_t code, std::span<const std::byte> payload);
   // True when the peer has been silent for too long.
   bool Tick(int64_t now_ns);
-  void AdvertiseIfOverdue(int64_t now_ns);
+  void AdvertiseIfOverdue();
 
   bool is_listener() const { return is_listener_; }
   bool wants_sendable = false;  // a Send was refused since the last OnSendable
@@ -62,8 +63,8 @@ class SessionLink final : public Link {
   const SessionTicket& ticket() const { return ticket_; }
 
  private:
-  absl::Status SendLocked(const FrameHeader& header, Payload payload);
-  absl::Status Put(FrameHeader& header, Payload payload, int64_t now_ns);
+  absl::Status SendLocked(const FrameHeader& header, Payload payload, std::shared_ptr<const void> keeper);
+  absl::Status Put(FrameHeader& header, Payload payload, std::shared_ptr<const void> keeper);
   Received Drop(uint64_t& counter, absl::Status why);
   absl::Status CheckPeer(const FrameHeader& header) const;
 

@@ -1,20 +1,11 @@
 #include "net/ucx/endpoint.h"
 
-#include <cstring>
-
-#include "net/ucx/address.h"
+#include "net/ucx/listener/address.h"
 
 namespace atoll::net {
 
-struct UcxEndpoint::Slot {
-  UcxEndpoint* owner;
-  std::array<std::byte, kHeaderBytes> header;
-  std::unique_ptr<std::byte[]> payload;
-  size_t capacity = 0;
-};
-
-UcxEndpoint::UcxEndpoint(UcxWorker& worker, std::function<void(UcxEndpoint&, ucs_status_t)> on_lost)
-    : worker_(worker), on_lost_(std::move(on_lost)) {}
+UcxEndpoint::UcxEndpoint(UcxWorker& worker, const SlotDatatype& datatype, std::function<void(UcxEndpoint&, ucs_status_t)> on_lost)
+    : worker_(worker), datatype_(datatype), on_lost_(std::move(on_lost)) {}
 
 UcxEndpoint::~UcxEndpoint() = default;
 
@@ -46,47 +37,41 @@ absl::Status UcxEndpoint::Accept(ucp_conn_request_h request) {
   return Create(params);
 }
 
-UcxEndpoint::Slot& UcxEndpoint::TakeSlot(size_t payload_bytes) {
-  if (free_slots_.empty()) free_slots_.push_back(slots_.emplace_back(std::make_unique<Slot>()).get());
-  Slot& slot = *free_slots_.back();
+SendSlot& UcxEndpoint::TakeSlot() {
+  if (free_slots_.empty()) free_slots_.push_back(slots_.emplace_back(std::make_unique<SendSlot>(*this)).get());
+  SendSlot& slot = *free_slots_.back();
   free_slots_.pop_back();
-  slot.owner = this;
-  if (slot.capacity < payload_bytes) {
-    slot.payload = std::make_unique_for_overwrite<std::byte[]>(payload_bytes);
-    slot.capacity = payload_bytes;
-  }
   ++busy_slots_;
   return slot;
 }
 
-void UcxEndpoint::GiveBack(Slot& slot) {
+void UcxEndpoint::GiveBack(SendSlot& slot) {
+  slot.DropKeeper();
   --busy_slots_;
   free_slots_.push_back(&slot);
 }
 
-absl::Status UcxEndpoint::Send(std::span<const std::byte, kHeaderBytes> header, Payload payload) {
+absl::Status UcxEndpoint::Send(std::span<const std::byte, kHeaderBytes> header, Payload payload, std::shared_ptr<const void> keeper) {
   if (!CanSend()) return absl::ResourceExhaustedError("UCX endpoint: all send slots are in use");
-  size_t bytes = 0;
-  for (const auto& piece : payload) bytes += piece.size();
-  Slot& slot = TakeSlot(bytes);
-  std::copy(header.begin(), header.end(), slot.header.begin());
-  std::byte* to = slot.payload.get();
-  for (const auto& piece : payload) {
-    if (!piece.empty()) std::memcpy(to, piece.data(), piece.size());
-    to += piece.size();
-  }
+  SendSlot& slot = TakeSlot();
+  slot.Fill(header, payload, std::move(keeper));
   ucp_request_param_t param{};
-  param.op_attr_mask = UCP_OP_ATTR_FIELD_CALLBACK | UCP_OP_ATTR_FIELD_USER_DATA | UCP_OP_ATTR_FIELD_FLAGS | UCP_OP_ATTR_FIELD_MEMORY_TYPE;
+  param.op_attr_mask = UCP_OP_ATTR_FIELD_CALLBACK | UCP_OP_ATTR_FIELD_USER_DATA | UCP_OP_ATTR_FIELD_FLAGS | UCP_OP_ATTR_FIELD_DATATYPE;
   param.flags = UCP_AM_SEND_FLAG_EAGER | UCP_AM_SEND_FLAG_REPLY;
-  param.memory_type = UCS_MEMORY_TYPE_HOST;
+  param.datatype = datatype_.handle();
   param.user_data = &slot;
   param.cb.send = [](void* request, ucs_status_t, void* user_data) {
-    Slot& done = *static_cast<Slot*>(user_data);
-    done.owner->GiveBack(done);
+    SendSlot& done = *static_cast<SendSlot*>(user_data);
+    done.owner().GiveBack(done);
     ucp_request_free(request);
   };
-  const ucs_status_ptr_t sent = ucp_am_send_nbx(ep_, kFrameMessageId, slot.header.data(), kHeaderBytes, slot.payload.get(), bytes, &param);
+  const std::span<const std::byte> whole = slot.KeptPiece();
+  if (!whole.empty()) param.datatype = ucp_dt_make_contig(1);
+  const void* const buffer = whole.empty() ? static_cast<const void*>(&slot) : whole.data();
+  const size_t count = whole.empty() ? 1 : whole.size();
+  const ucs_status_ptr_t sent = ucp_am_send_nbx(ep_, kFrameMessageId, slot.header(), kHeaderBytes, buffer, count, &param);
   if (UCS_PTR_IS_PTR(sent)) {
+    slot.KeepBytes();
     worker_.Wake();  // a thread that waits armed before there was something to send
     return absl::OkStatus();
   }

@@ -20,8 +20,9 @@ constexpr Setting kSettings[] = {
     {"UCX_TCP_RX_SEG_SIZE", "256K"},
     // Rendezvous never completes after a peer's death on shared memory.
     {"UCX_RNDV_THRESH", "inf"},
-    // Fragments of shared memory: 64 KiB or more aborts the receiver.
-    {"UCX_POSIX_SEG_SIZE", "8256"},
+    // Fragments of shared memory. The default (8256) splits a frame of 8 KB in two: 47 us for a round trip instead of 18.
+    // 60,000 makes frames of 224 KB slower by a third, 64 KiB or more aborts the receiver.
+    {"UCX_POSIX_SEG_SIZE", "16384"},
     // A restarted node takes its port again; must have been set in the dead process too.
     {"UCX_TCP_CM_REUSEADDR", "y"},
     // Idle connections over a network that drops everything; heartbeats are quicker but need traffic to pass.

@@ -1,7 +1,7 @@
 #include "net/ucx/ucx_transport.h"
 
 #include "base/clock.h"
-#include "net/ucx/address.h"
+#include "net/ucx/listener/address.h"
 
 namespace atoll::net {
 namespace {
@@ -62,7 +62,7 @@ UcxTransport::~UcxTransport() {
 }
 
 std::unique_ptr<UcxEndpoint> UcxTransport::MakeEndpoint() {
-  return std::make_unique<UcxEndpoint>(*worker_, [this](UcxEndpoint& endpoint, ucs_status_t status) { losses_.push_back({&endpoint, status}); });
+  return std::make_unique<UcxEndpoint>(*worker_, datatype_, [this](UcxEndpoint& endpoint, ucs_status_t status) { losses_.push_back({&endpoint, status}); });
 }
 
 absl::StatusOr<Channel*> UcxTransport::Connect(const std::string& address) {

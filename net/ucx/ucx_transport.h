@@ -9,7 +9,7 @@
 
 #include "net/session/channel.h"
 #include "net/ucx/endpoint.h"
-#include "net/ucx/listener.h"
+#include "net/ucx/listener/listener.h"
 #include "net/ucx/settings.h"
 #include "net/ucx/worker.h"
 
@@ -53,6 +53,7 @@ class UcxTransport final : public Transport {
   void Close(Connection& connection);
 
   TransportEvents* events_ = nullptr;
+  SlotDatatype datatype_;
   std::unique_ptr<UcxWorker> worker_;
   std::unique_ptr<UcxListener> listener_;
   std::unordered_map<UcxEndpoint*, Connection> connections_;

@@ -3,6 +3,7 @@
 
 #include <cstdio>
 #include <cstdlib>
+#include <memory>
 #include <vector>
 
 #include "net/ucx/ucx_host.h"
@@ -33,13 +34,12 @@ class Answerer final : public LinkHandler {
     result.type = FrameType::kResult;
     result.dtype = limits.result_dtype;
     result.row_count = 0;
-    rows_.resize(kPartBytesMax);
-    const auto piece = std::span<const std::byte>(rows_).first(result.pair_count * WireRowBytes(limits.result_dtype, limits.hidden_size));
-    (void)asked.first->Send(result, Payload(&piece, 1));
+    const auto piece = std::span<const std::byte>(*rows_).first(result.pair_count * WireRowBytes(limits.result_dtype, limits.hidden_size));
+    (void)asked.first->SendKept(result, Payload(&piece, 1), rows_);
   }
 
   std::vector<std::pair<Link*, FrameHeader>> asked_;
-  std::vector<std::byte> rows_;
+  std::shared_ptr<std::vector<std::byte>> rows_ = std::make_shared<std::vector<std::byte>>(kPartBytesMax);  // with sends under way
 };
 
 int Run(const char* transports, uint32_t hidden, int sessions) {

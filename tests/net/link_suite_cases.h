@@ -106,6 +106,19 @@ TEST_P(LinkSuite, KeepsOrderOverAllSizesAndWindows) {
   }
 }
 
+TEST_P(LinkSuite, KeptBytesArriveAndAreLetGo) {
+  OpenLink(TestTerms(64));
+  const auto kept = std::make_shared<std::vector<std::byte>>(MakeDispatch(5, 1900, TestTerms().limits).payload);
+  const std::span<const std::byte> whole = *kept;
+  size_t sent = 0;
+  for (const auto& pieces : {std::vector{whole}, std::vector{whole.first(100), whole.subspan(100)}}) {
+    for (int i = 0; i < 20; ++i) sent += near_->SendKept(MakeDispatch(5, 1900, TestTerms().limits).header, pieces, kept).ok();
+  }
+  ASSERT_EQ(sent, 40u);
+  ASSERT_TRUE(PollUntil(both(), [&] { return right_handler_.frames.size() == sent && kept.use_count() == 1; }));
+  for (const auto& frame : right_handler_.frames) EXPECT_EQ(frame.payload, *kept);
+}
+
 TEST_P(LinkSuite, BothSidesSendAtOnce) {
   OpenLink();
   constexpr size_t kFrames = 100;

@@ -19,7 +19,7 @@ class RawPeer final : public TransportEvents {
     return channel.ok();
   }
   void Send(std::span<const std::byte, kHeaderBytes> header, std::span<const std::byte> payload) {
-    (void)channel_->Send(header, Payload(&payload, 1));
+    (void)channel_->Send(header, Payload(&payload, 1), nullptr);
   }
   void Progress() {
     while (transport_->Progress()) {}

@@ -1,7 +1,7 @@
-#include "net/ucx/listener.h"
+#include "net/ucx/listener/listener.h"
 
-#include "net/ucx/address.h"
-#include "net/ucx/listener_guard.h"
+#include "net/ucx/listener/address.h"
+#include "net/ucx/listener/listener_guard.h"
 
 namespace atoll::net {
 

@@ -1,4 +1,4 @@
-#include "net/ucx/address.h"
+#include "net/ucx/listener/address.h"
 
 #include <arpa/inet.h>
 #include <netdb.h>

@@ -1,4 +1,4 @@
-#include "net/ucx/listener_guard.h"
+#include "net/ucx/listener/listener_guard.h"
 
 #include <linux/filter.h>
 #include <sys/socket.h>
@@ -8,7 +8,7 @@
 #include <cstring>
 #include <filesystem>
 
-#include "net/ucx/address.h"
+#include "net/ucx/listener/address.h"
 
 namespace atoll::net {
 namespace {
