@@ -21,12 +21,13 @@ rm -f build-release.log
 cmake --build build/release --target atoll atoll-router atoll-attention atoll-expert
 
 atoll=build/release/bin/atoll
-log=$(mktemp)
+scratch=$(mktemp -d)
+log=$scratch/log
 prompt="Once upon a time there was a little girl who lived near the forest."
 
 stop() {
   [ -z "${cluster:-}" ] || { kill -TERM "$cluster" 2>/dev/null && wait "$cluster" 2>/dev/null || true; }
-  rm -f "$log"
+  rm -rf "$scratch"
 }
 trap stop EXIT
 trap 'exit 130' INT TERM
@@ -40,8 +41,10 @@ until address=$(sed -n 's/^ready //p' "$log") && [ -n "$address" ]; do
 done
 
 echo "== $prompt"
-answer=$("$atoll" generate --address "$address" --prompt "$prompt" --max-tokens 120 --temperature 0 --timing | tee /dev/stderr) || exit 1
-[ -n "$answer" ] || { echo "the answer was empty"; exit 1; }
+"$atoll" generate --address "$address" --prompt "$prompt" --max-tokens 120 --temperature 0 --timing 2>"$scratch/timing" | tee "$scratch/answer" || {
+  cat "$scratch/timing"; exit 1; }
+cat "$scratch/timing"
+grep -q '[^[:space:]]' "$scratch/answer" || { echo "the answer was empty"; exit 1; }
 [ "$once" = no ] || exit 0
 
 cat <<TRY
