@@ -151,5 +151,39 @@ inline void Zip(F even, F odd, F* low, F* high) {
   *high = ZipHalf(even.b, odd.b);
 }
 
+inline void TransposeEight(__m256* r) {
+  __m256 t[8], u[8];
+  for (int i = 0; i < 8; i += 2) {
+    t[i] = _mm256_unpacklo_ps(r[i], r[i + 1]);
+    t[i + 1] = _mm256_unpackhi_ps(r[i], r[i + 1]);
+  }
+  for (int i = 0; i < 8; i += 4) {
+    u[i] = _mm256_shuffle_ps(t[i], t[i + 2], 0x44);
+    u[i + 1] = _mm256_shuffle_ps(t[i], t[i + 2], 0xEE);
+    u[i + 2] = _mm256_shuffle_ps(t[i + 1], t[i + 3], 0x44);
+    u[i + 3] = _mm256_shuffle_ps(t[i + 1], t[i + 3], 0xEE);
+  }
+  for (int i = 0; i < 4; ++i) {
+    r[i] = _mm256_permute2f128_ps(u[i], u[i + 4], 0x20);
+    r[i + 4] = _mm256_permute2f128_ps(u[i], u[i + 4], 0x31);
+  }
+}
+
+// rows[i] lane j becomes rows[j] lane i.
+inline void Transpose(F* rows) {
+  __m256 corner[4][8];   // rows 0-7 and 8-15, columns 0-7 and 8-15
+  for (int i = 0; i < 8; ++i) {
+    corner[0][i] = rows[i].a;
+    corner[1][i] = rows[i].b;
+    corner[2][i] = rows[i + 8].a;
+    corner[3][i] = rows[i + 8].b;
+  }
+  for (auto& block : corner) TransposeEight(block);
+  for (int i = 0; i < 8; ++i) {
+    rows[i] = {corner[0][i], corner[2][i]};
+    rows[i + 8] = {corner[1][i], corner[3][i]};
+  }
+}
+
 }  // namespace
 }  // namespace atoll::kernels

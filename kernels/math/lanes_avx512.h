@@ -102,5 +102,28 @@ inline void Zip(F even, F odd, F* low, F* high) {
   *high = _mm512_permutex2var_ps(even, h, odd);
 }
 
+// rows[i] lane j becomes rows[j] lane i.
+inline void Transpose(F* rows) {
+  I t[16], u[16];
+  for (int i = 0; i < 16; i += 2) {
+    t[i] = _mm512_unpacklo_epi32(Bits(rows[i]), Bits(rows[i + 1]));
+    t[i + 1] = _mm512_unpackhi_epi32(Bits(rows[i]), Bits(rows[i + 1]));
+  }
+  for (int i = 0; i < 16; i += 4) {   // now 4 x 4 blocks within each 128 bits
+    u[i] = _mm512_unpacklo_epi64(t[i], t[i + 2]);
+    u[i + 1] = _mm512_unpackhi_epi64(t[i], t[i + 2]);
+    u[i + 2] = _mm512_unpacklo_epi64(t[i + 1], t[i + 3]);
+    u[i + 3] = _mm512_unpackhi_epi64(t[i + 1], t[i + 3]);
+  }
+  for (int i = 0; i < 4; ++i) {
+    const I low0 = _mm512_shuffle_i32x4(u[i], u[i + 4], 0x88), high0 = _mm512_shuffle_i32x4(u[i], u[i + 4], 0xDD);
+    const I low1 = _mm512_shuffle_i32x4(u[i + 8], u[i + 12], 0x88), high1 = _mm512_shuffle_i32x4(u[i + 8], u[i + 12], 0xDD);
+    rows[i] = FromBits(_mm512_shuffle_i32x4(low0, low1, 0x88));
+    rows[i + 4] = FromBits(_mm512_shuffle_i32x4(high0, high1, 0x88));
+    rows[i + 8] = FromBits(_mm512_shuffle_i32x4(low0, low1, 0xDD));
+    rows[i + 12] = FromBits(_mm512_shuffle_i32x4(high0, high1, 0xDD));
+  }
+}
+
 }  // namespace
 }  // namespace atoll::kernels

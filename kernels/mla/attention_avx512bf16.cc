@@ -11,6 +11,7 @@ namespace {
 
 inline constexpr int kDotKeys = 16;
 inline constexpr int kDotQueries = 8;
+inline constexpr int kPrefetchKeys = 64;   // how far the columns of value rows are fetched ahead: each is a line of its own
 
 inline F Dot(F acc, I x, I y) { return _mm512_dpbf16_ps(acc, reinterpret_cast<__m512bh>(x), reinterpret_cast<__m512bh>(y)); }
 
@@ -20,14 +21,11 @@ inline int32_t PairAt(const std::byte* p) {
   return pair;
 }
 
+// A pair of bfloat16 is moved like one float32.
 void PackPairs(const AttentionTile& tile) {
-  int32_t* packed = static_cast<int32_t*>(tile.packed);
-  for (int lane = 0; lane < kQueryLanes; ++lane) {
-    const bool used = lane < tile.lanes;
-    for (int64_t i = 0; i < tile.nope_dim; i += 2) packed[i / 2 * kQueryLanes + lane] = used ? PairAt(tile.q_nope[lane] + 2 * i) : 0;
-    int32_t* rope = packed + tile.nope_dim / 2 * kQueryLanes;
-    for (int64_t i = 0; i < tile.rope_dim; i += 2) rope[i / 2 * kQueryLanes + lane] = used ? PairAt(tile.q_rope[lane] + 2 * i) : 0;
-  }
+  float* packed = static_cast<float*>(tile.packed);
+  PackPart<false>(tile.q_nope, tile.lanes, tile.nope_dim / 2, packed);
+  PackPart<false>(tile.q_rope, tile.lanes, tile.rope_dim / 2, packed + tile.nope_dim / 2 * kQueryLanes);
 }
 
 // kKeys keys at once: one load of query pairs feeds as many dot products, each with a pair broadcast from its key row.
@@ -36,10 +34,13 @@ void ScorePairs(const AttentionTile& tile, int32_t key) {
   const int32_t* packed = static_cast<const int32_t*>(tile.packed);
   const int64_t stride = tile.key_stride * 2;
   const std::byte* row = KeyAt<true>(tile.keys, tile.key_stride, key);
+  // The rows of the keys after these, one line per step: sixteen streams at once are too many for the hardware to foresee.
+  const std::byte* ahead = KeyAt<true>(tile.keys, tile.key_stride, key + kKeys < tile.keys_max ? key + kKeys : key);
   F acc[kKeys];
   for (int t = 0; t < kKeys; ++t) acc[t] = Splat(0.0f);
-  for (int64_t pairs = (tile.nope_dim + tile.rope_dim) / 2; pairs > 0; --pairs, packed += kQueryLanes, row += 4) {
+  for (int64_t pairs = (tile.nope_dim + tile.rope_dim) / 2; pairs > 0; --pairs, packed += kQueryLanes, row += 4, ahead += kKeys * 4) {
     const I q = _mm512_loadu_si512(packed);
+    _mm_prefetch(reinterpret_cast<const char*>(ahead), _MM_HINT_T0);
 #pragma GCC unroll 16
     for (int t = 0; t < kKeys; ++t) acc[t] = Dot(acc[t], q, SplatInt(PairAt(row + t * stride)));
   }
@@ -115,6 +116,9 @@ void ValueTilePairs(const AttentionTile& tile, const ValueRange& range, int lane
   for (int32_t key = 0; key < together; key += 2, pairs += kQueryLanes) {
     const std::byte* row = KeyAt<true>(tile.values, tile.value_stride, key);   // a block is even: the next key stands behind
     const ValuePairs value = Interleave(LoadColumns(row, column, mask), LoadColumns(row + 2 * tile.value_stride, column, mask));
+    const std::byte* ahead = KeyAt<true>(tile.values, tile.value_stride, key + kPrefetchKeys < together ? key + kPrefetchKeys : key) + 2 * column;
+    _mm_prefetch(reinterpret_cast<const char*>(ahead), _MM_HINT_T0);
+    _mm_prefetch(reinterpret_cast<const char*>(ahead + 2 * tile.value_stride), _MM_HINT_T0);
 #pragma GCC unroll 8
     for (int q = 0; q < kQueries; ++q) {
       const I p = SplatInt(pairs[q]);

@@ -20,24 +20,23 @@ inline const std::byte* KeyAt(const std::byte* const* blocks, int64_t stride, in
   return blocks[key / kKeyBlock] + (key % kKeyBlock) * stride * (kBf16 ? 2 : 4);
 }
 
+// One part of the queries, `dim` elements, to packed [element][16]; absent lanes become zero.
 template <bool kBf16>
-inline float Scalar(const std::byte* row, int64_t index) {
-  if constexpr (!kBf16) return reinterpret_cast<const float*>(row)[index];
-  const uint32_t bits = static_cast<uint32_t>(reinterpret_cast<const uint16_t*>(row)[index]) << 16;
-  float value;
-  __builtin_memcpy(&value, &bits, 4);
-  return value;
+inline void PackPart(const std::byte* const* rows, int lanes, int64_t dim, float* packed) {
+  for (int64_t i = 0; i < dim; i += 16) {
+    const int64_t count = dim - i < 16 ? dim - i : 16;
+    F block[kQueryLanes];
+    for (int lane = 0; lane < kQueryLanes; ++lane) block[lane] = lane < lanes ? LoadElements(kBf16, rows[lane], i, count) : Splat(0.0f);
+    Transpose(block);
+    for (int64_t j = 0; j < count; ++j) Store(packed + (i + j) * kQueryLanes, block[j]);
+  }
 }
 
 template <bool kBf16>
 inline void PackLanes(const AttentionTile& tile) {
   float* packed = static_cast<float*>(tile.packed);
-  for (int lane = 0; lane < kQueryLanes; ++lane) {
-    const bool used = lane < tile.lanes;
-    for (int64_t i = 0; i < tile.nope_dim; ++i) packed[i * kQueryLanes + lane] = used ? Scalar<kBf16>(tile.q_nope[lane], i) : 0.0f;
-    float* rope = packed + tile.nope_dim * kQueryLanes;
-    for (int64_t i = 0; i < tile.rope_dim; ++i) rope[i * kQueryLanes + lane] = used ? Scalar<kBf16>(tile.q_rope[lane], i) : 0.0f;
-  }
+  PackPart<kBf16>(tile.q_nope, tile.lanes, tile.nope_dim, packed);
+  PackPart<kBf16>(tile.q_rope, tile.lanes, tile.rope_dim, packed + tile.nope_dim * kQueryLanes);
 }
 
 // Scores of kKeys keys whose float32 rows stand `stride` elements apart.

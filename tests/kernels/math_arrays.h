@@ -14,6 +14,7 @@ struct MathArrays {
   void (*round_bf16)(const float* x, int64_t count, uint16_t* y);   // null for scalar lanes
   float (*sum_tree)(const float* x);                                // null for scalar lanes
   void (*zip_unzip)(const float* x, float* even, float* odd, float* together);   // 32 numbers; null for scalar lanes
+  void (*transpose)(const float* x, float* y);                      // [16, 16]; null for scalar lanes
 };
 
 extern const MathArrays kScalarArrays;

@@ -26,6 +26,12 @@ const MathArrays kAvx2Arrays = {
       Store(together, low);
       Store(together + 16, high);
     },
+    .transpose = [](const float* x, float* y) {
+      F rows[16];
+      for (int i = 0; i < 16; ++i) rows[i] = Load(x + 16 * i);
+      Transpose(rows);
+      for (int i = 0; i < 16; ++i) Store(y + 16 * i, rows[i]);
+    },
 };
 
 }  // namespace atoll::kernels::testing

@@ -14,6 +14,7 @@ const MathArrays kScalarArrays = {
     .round_bf16 = nullptr,
     .sum_tree = nullptr,
     .zip_unzip = nullptr,
+    .transpose = nullptr,
 };
 
 }  // namespace atoll::kernels::testing

@@ -122,6 +122,16 @@ TEST(Lanes, RoundingEqualsBaseDtype) {
   }
 }
 
+TEST(Lanes, TransposeSwapsRowsAndLanes) {
+  std::mt19937 random(4);
+  const std::vector<float> x = NormalVector(random, 256);
+  for (const MathArrays* vector : VectorArrays()) {
+    std::vector<float> y(256);
+    vector->transpose(x.data(), y.data());
+    for (int i = 0; i < 256; ++i) EXPECT_EQ(y[i], x[i % 16 * 16 + i / 16]);
+  }
+}
+
 TEST(Lanes, SumTreeAndPairs) {
   std::mt19937 random(3);
   const std::vector<float> x = NormalVector(random, 32);
