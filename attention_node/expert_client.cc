@@ -202,7 +202,7 @@ void ExpertClient::OnClosed(net::Link& link, const absl::Status& reason) {
   {
     std::lock_guard lock(mutex_);
     links_.erase(key);
-    lost_[key.first] = why;
+    if (Wanted(key)) lost_[key.first] = why;
   }
   for (OpenDispatch& open : open_) {
     if (open.open()) open.FailLink(&link, Lost(key.first, why));
