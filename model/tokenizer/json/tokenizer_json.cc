@@ -4,10 +4,10 @@
 #include <limits>
 #include <nlohmann/json.hpp>
 #include <optional>
-#include <unordered_map>
-#include <unordered_set>
 #include <utility>
 
+#include "absl/container/flat_hash_map.h"
+#include "absl/container/flat_hash_set.h"
 #include "model/tokenizer/json/byte_alphabet.h"
 #include "model/tokenizer/json/components.h"
 
@@ -27,11 +27,7 @@ absl::Status Refused(const std::string& reason) { return absl::InvalidArgumentEr
 
 std::string Quoted(std::string_view text) { return "\"" + std::string(text.substr(0, kShownBytesMax)) + "\""; }
 
-struct PairHash {
-  size_t operator()(uint64_t pair) const { return std::hash<uint64_t>()(pair * 0x9E3779B97F4A7C15u); }
-};
-
-// Builds the definition step by step; a step that fails ends the reading.
+// Builds the definition step by step; a step that fails ends the reading. The views are of texts inside `root`.
 class DefinitionReader {
  public:
   DefinitionReader(const json& root, const TokenizerLimits& limits)
@@ -58,7 +54,7 @@ class DefinitionReader {
   absl::Status ReadVocabulary() {
     const auto found = root_["model"].find("vocab");
     if (found == root_["model"].end() || !found->is_object()) return Refused("model.vocab: expected an object");
-    for (const auto& [spelled, value] : found->items()) {
+    for (const auto& [spelled, value] : found->get_ref<const json::object_t&>()) {
       if (spelled.empty()) return Refused("model.vocab holds an empty token");
       ATOLL_ASSIGN_OR_RETURN(const int32_t id, IdOf(value, spelled));
       if (!spelled_by_id_.emplace(id, spelled).second) return Refused(absl::StrCat("id ", id, " is given to two tokens"));
@@ -98,7 +94,7 @@ class DefinitionReader {
     if (!found->is_array() || found->size() > kAddedTokensMax) {
       return Refused(absl::StrCat("added_tokens: expected a list of at most ", kAddedTokensMax));
     }
-    std::unordered_set<int32_t> ids;
+    absl::flat_hash_set<int32_t> ids;
     for (const json& entry : *found) {
       ATOLL_ASSIGN_OR_RETURN(AddedToken token, ReadAddedToken(entry));
       if (!ids.insert(token.id).second) return Refused(absl::StrCat("two added tokens have id ", token.id));
@@ -122,8 +118,8 @@ class DefinitionReader {
 
   // A longer added token that holds a shorter one would swallow it, and with it a control token (leftmost-longest wins).
   absl::Status CheckShadows() const {
-    std::unordered_map<std::string_view, int32_t> id_by_content;
-    std::unordered_set<size_t> lengths;
+    absl::flat_hash_map<std::string_view, int32_t> id_by_content;
+    absl::flat_hash_set<size_t> lengths;
     for (const AddedToken& token : definition_.added_tokens) {
       if (!id_by_content.emplace(token.content, token.id).second) return Refused(absl::StrCat("two added tokens read ", Quoted(token.content)));
       lengths.insert(token.content.size());
@@ -173,19 +169,19 @@ class DefinitionReader {
   }
 
   // "left right", or ["left", "right"].
-  static std::optional<std::pair<std::string, std::string>> SidesOf(const json& merge) {
+  static std::optional<std::pair<std::string_view, std::string_view>> SidesOf(const json& merge) {
     if (merge.is_array()) {
       if (merge.size() != 2 || !merge[0].is_string() || !merge[1].is_string()) return std::nullopt;
-      return std::pair(merge[0].get<std::string>(), merge[1].get<std::string>());
+      return std::pair<std::string_view, std::string_view>(merge[0].get_ref<const std::string&>(), merge[1].get_ref<const std::string&>());
     }
     if (!merge.is_string()) return std::nullopt;
-    const std::string& text = merge.get_ref<const std::string&>();
+    const std::string_view text = merge.get_ref<const std::string&>();
     const size_t space = text.find(' ');
     if (space == std::string::npos || text.find(' ', space + 1) != std::string::npos) return std::nullopt;
     return std::pair(text.substr(0, space), text.substr(space + 1));
   }
 
-  absl::StatusOr<int32_t> MergedId(const std::string& spelled, size_t rank) const {
+  absl::StatusOr<int32_t> MergedId(std::string_view spelled, size_t rank) const {
     const auto found = id_by_spelled_.find(spelled);
     if (found != id_by_spelled_.end()) return found->second;
     return Refused(absl::StrCat("merge ", rank, " names ", Quoted(spelled), ", which is not in the vocabulary"));
@@ -197,14 +193,18 @@ class DefinitionReader {
     if (found->size() > kMergesMax) {
       return Refused(absl::StrCat("model.merges: expected at most ", kMergesMax, " merges, found ", found->size()));
     }
-    std::unordered_set<uint64_t, PairHash> pairs;
+    absl::flat_hash_set<uint64_t> pairs;
+    pairs.reserve(found->size());
+    definition_.merges.reserve(found->size());
+    std::string joined;
     for (size_t rank = 0; rank < found->size(); ++rank) {
       const auto sides = SidesOf((*found)[rank]);
       if (!sides) return Refused(absl::StrCat("merge ", rank, ": expected \"left right\" or [\"left\", \"right\"]"));
+      joined.assign(sides->first).append(sides->second);
       Merge merge{};
       ATOLL_ASSIGN_OR_RETURN(merge.left, MergedId(sides->first, rank));
       ATOLL_ASSIGN_OR_RETURN(merge.right, MergedId(sides->second, rank));
-      ATOLL_ASSIGN_OR_RETURN(merge.result, MergedId(sides->first + sides->second, rank));
+      ATOLL_ASSIGN_OR_RETURN(merge.result, MergedId(joined, rank));
       if (!pairs.insert(uint64_t(merge.left) << 32 | uint64_t(merge.right)).second) return Refused(absl::StrCat("merge ", rank, " is listed twice"));
       definition_.merges.push_back(merge);
     }
@@ -213,8 +213,8 @@ class DefinitionReader {
 
   const json& root_;
   int64_t ids_max_;
-  std::unordered_map<int32_t, std::string> spelled_by_id_;
-  std::unordered_map<std::string, int32_t> id_by_spelled_;
+  absl::flat_hash_map<int32_t, std::string_view> spelled_by_id_;
+  absl::flat_hash_map<std::string_view, int32_t> id_by_spelled_;
   TokenizerDefinition definition_;
 };
 
