@@ -1,5 +1,5 @@
 // AVX2 with FMA: a panel's 64 outputs are eight registers of 8 float32. The structure is that of panel_avx512.h; many rows take
-// 16 outputs at a time (12 accumulators, 2 weight registers, 1 broadcast). No inline function and no std:: (see panel.h).
+// 16 outputs at a time, up to three rows 32 (12 accumulators either way, 2 or 4 weight registers, 1 broadcast). No inline function and no std:: (see panel.h).
 
 #include <immintrin.h>
 
@@ -221,23 +221,23 @@ struct alignas(64) Scratch {
   float total[kPanelRowsMax * kLanes];
 };
 
-// Outputs lane .. lane + 15 of one group of rows.
-template <int R>
+// Outputs lane .. lane + 8 V - 1 of one group of rows.
+template <int R, int V>
 void Tile(const float* weights, const float* x, int64_t inputs, int64_t lane, const TileStep& step) {
-  __m256 acc[R][2];
+  __m256 acc[R][V];
   ATOLL_UNROLL for (int r = 0; r < R; ++r) {
-    ATOLL_UNROLL for (int v = 0; v < 2; ++v) acc[r][v] = step.from_zero ? _mm256_setzero_ps() : _mm256_load_ps(step.acc + r * kLanes + lane + 8 * v);
+    ATOLL_UNROLL for (int v = 0; v < V; ++v) acc[r][v] = step.from_zero ? _mm256_setzero_ps() : _mm256_load_ps(step.acc + r * kLanes + lane + 8 * v);
   }
   for (int64_t i = 0; i < inputs; ++i) {
-    const __m256 first = _mm256_load_ps(weights + i * kLanes + lane), second = _mm256_load_ps(weights + i * kLanes + lane + 8);
+    __m256 w[V];
+    ATOLL_UNROLL for (int v = 0; v < V; ++v) w[v] = _mm256_load_ps(weights + i * kLanes + lane + 8 * v);
     ATOLL_UNROLL for (int r = 0; r < R; ++r) {
       const __m256 value = _mm256_broadcast_ss(x + r * kBlockInputs + i);
-      acc[r][0] = _mm256_fmadd_ps(first, value, acc[r][0]);
-      acc[r][1] = _mm256_fmadd_ps(second, value, acc[r][1]);
+      ATOLL_UNROLL for (int v = 0; v < V; ++v) acc[r][v] = _mm256_fmadd_ps(w[v], value, acc[r][v]);
     }
   }
   ATOLL_UNROLL for (int r = 0; r < R; ++r) {
-    ATOLL_UNROLL for (int v = 0; v < 2; ++v) {
+    ATOLL_UNROLL for (int v = 0; v < V; ++v) {
       float* const total = step.total + r * kLanes + lane + 8 * v;
       if (step.scaled) {
         _mm256_store_ps(total, _mm256_fmadd_ps(_mm256_set1_ps(step.scale), acc[r][v], _mm256_load_ps(total)));
@@ -250,7 +250,8 @@ void Tile(const float* weights, const float* x, int64_t inputs, int64_t lane, co
 
 template <int R>
 void TileRow(const Scratch& scratch, int64_t inputs, const TileStep& step) {
-  for (int64_t lane = 0; lane < kLanes; lane += 16) Tile<R>(scratch.weights, scratch.x, inputs, lane, step);
+  constexpr int kTileVectors = R <= 3 ? 4 : 2;
+  for (int64_t lane = 0; lane < kLanes; lane += 8 * kTileVectors) Tile<R, kTileVectors>(scratch.weights, scratch.x, inputs, lane, step);
 }
 
 ATOLL_INLINE void TilesOf(int rows, const Scratch& scratch, int64_t inputs, const TileStep& step) {

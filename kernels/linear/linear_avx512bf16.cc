@@ -15,14 +15,14 @@ template <typename WeightsT>
 struct DotForm {
   using Weights = WeightsT;
 
-  template <int R>
-  ATOLL_INLINE static void Pair(const Weights& weights, const char* pair, const char* const (&x)[R], int64_t k, bool whole,
-                                __m512 (&acc)[R][kVectors]) {
+  template <int R, int H>
+  ATOLL_INLINE static void Pair(const Weights& weights, const char* pair, int half0, const char* const (&x)[R], int64_t k, bool whole,
+                                __m512 (&acc)[R][2 * H]) {
     __m512i value[R];
     ATOLL_UNROLL for (int r = 0; r < R; ++r) value[r] = _mm512_set1_epi32(whole ? LoadWord32(x[r] + 2 * k) : LoadWord16(x[r] + 2 * k));
-    ATOLL_UNROLL for (int half = 0; half < 2; ++half) {
+    ATOLL_UNROLL for (int half = 0; half < H; ++half) {
       __m512i first, second;
-      weights.Pairs(pair, half, first, second);
+      weights.Pairs(pair, half0 + half, first, second);
       ATOLL_UNROLL for (int r = 0; r < R; ++r) {
         acc[r][2 * half] = Dot(first, value[r], acc[r][2 * half]);
         acc[r][2 * half + 1] = Dot(second, value[r], acc[r][2 * half + 1]);
@@ -39,14 +39,16 @@ struct alignas(64) DotScratch {
   float sums[kPanelRowsMax * kLanes];
 };
 
-// One group of rows over `pairs` whole pairs, and then one more with only its even element when `odd_end`.
-template <int R>
-void DotTile(const char* weights, const char* const (&rows)[kGroupRowsMax], int64_t pairs, bool odd_end, const TileStep& step) {
+// One group of rows over a block of `inputs`. `ahead` as in FmaTile.
+template <typename Weights, int R>
+void DotTile(const char* weights, const char* const (&rows)[kGroupRowsMax], int64_t inputs, const char* ahead, const TileStep& step) {
+  const int64_t pairs = inputs / 2;
   __m512 acc[R][kVectors];
   const char* x[R];
   ATOLL_UNROLL for (int r = 0; r < R; ++r) x[r] = rows[r];
   BeginTile<R>(step, acc);
   for (int64_t p = 0; p < pairs; ++p, weights += kDotPairBytes) {
+    if (ahead != nullptr) Prefetch<Weights::kPairBytes / 64, _MM_HINT_T1>(ahead + p * Weights::kPairBytes);
     __m512i w[kVectors];
     ATOLL_UNROLL for (int v = 0; v < kVectors; ++v) w[v] = _mm512_loadu_si512(weights + 64 * v);
     ATOLL_UNROLL for (int r = 0; r < R; ++r) {
@@ -54,7 +56,7 @@ void DotTile(const char* weights, const char* const (&rows)[kGroupRowsMax], int6
       ATOLL_UNROLL for (int v = 0; v < kVectors; ++v) acc[r][v] = Dot(w[v], value, acc[r][v]);
     }
   }
-  if (odd_end) {
+  if (inputs % 2 != 0) {   // a last pair without its odd element
     ATOLL_UNROLL for (int r = 0; r < R; ++r) {
       const __m512i value = _mm512_set1_epi32(LoadWord16(x[r] + 4 * pairs));
       ATOLL_UNROLL for (int v = 0; v < kVectors; ++v) acc[r][v] = Dot(_mm512_loadu_si512(weights + 64 * v), value, acc[r][v]);
@@ -63,16 +65,16 @@ void DotTile(const char* weights, const char* const (&rows)[kGroupRowsMax], int6
   EndTile<R>(step, acc);
 }
 
-ATOLL_INLINE void DotTileOf(int count, const char* weights, const char* const (&rows)[kGroupRowsMax], int64_t inputs, const TileStep& step) {
-  const int64_t pairs = inputs / 2;
-  const bool odd_end = inputs % 2 != 0;
+template <typename Weights>
+ATOLL_INLINE void DotTileOf(int count, const char* weights, const char* const (&rows)[kGroupRowsMax], int64_t inputs, const char* ahead,
+                            const TileStep& step) {
   switch (count) {
-    case 1: return DotTile<1>(weights, rows, pairs, odd_end, step);
-    case 2: return DotTile<2>(weights, rows, pairs, odd_end, step);
-    case 3: return DotTile<3>(weights, rows, pairs, odd_end, step);
-    case 4: return DotTile<4>(weights, rows, pairs, odd_end, step);
-    case 5: return DotTile<5>(weights, rows, pairs, odd_end, step);
-    default: return DotTile<6>(weights, rows, pairs, odd_end, step);
+    case 1: return DotTile<Weights, 1>(weights, rows, inputs, ahead, step);
+    case 2: return DotTile<Weights, 2>(weights, rows, inputs, ahead, step);
+    case 3: return DotTile<Weights, 3>(weights, rows, inputs, ahead, step);
+    case 4: return DotTile<Weights, 4>(weights, rows, inputs, ahead, step);
+    case 5: return DotTile<Weights, 5>(weights, rows, inputs, ahead, step);
+    default: return DotTile<Weights, 6>(weights, rows, inputs, ahead, step);
   }
 }
 
@@ -111,13 +113,13 @@ void DotRows(const PanelRun& run) {
       float* const sums = scratch.sums + row0 * kLanes;
       const TileStep step{.from_zero = Weights::kScaled, .scaled = Weights::kScaled, .scale = Weights::kScaled ? run.scales[block] : 0.0f,
                           .acc = sums, .total = sums};
-      DotTileOf(static_cast<int>(row1 - row0), decoded, rows, length, step);
+      DotTileOf<Weights>(static_cast<int>(row1 - row0), decoded, rows, length, group == 0 ? pair : nullptr, step);
     }
   }
   for (int64_t row = 0; row < run.rows; ++row) {
     __m512 value[kVectors];
     ATOLL_UNROLL for (int v = 0; v < kVectors; ++v) value[v] = _mm512_load_ps(scratch.sums + row * kLanes + 16 * v);
-    StoreRow(run, row, value);
+    StoreRow(run, row, 0, value);
   }
 }
 

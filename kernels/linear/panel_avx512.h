@@ -2,7 +2,7 @@
 // there must not be what the linker keeps for code that runs on every host. No #pragma once, no inline function, no std::.
 //
 // One panel has 64 outputs: four registers of 16 float32 accumulators per row. Few rows: the weights stream through registers
-// once, decoded on the way. Many rows: a block of weights is decoded into the first-level cache and used by groups of up to
+// once, decoded on the way (above four rows in two passes, over the first and the second 32 outputs of each pair). Many rows: a block of weights is decoded into the first-level cache and used by groups of up to
 // six rows (24 accumulators, 4 weight registers, 1 broadcast). Both run the order of linear.h, so they agree in every bit.
 
 #include <immintrin.h>
@@ -16,7 +16,6 @@ namespace {
 constexpr int kVectors = 4;           // of 16 outputs in a panel
 constexpr int64_t kLanes = 64;
 constexpr int64_t kScaleInputs = 128;
-constexpr int kStreamRowsMax = 4;     // above: decode once, use for all rows
 constexpr int kGroupRowsMax = 6;
 
 #define ATOLL_INLINE inline __attribute__((always_inline))
@@ -157,10 +156,12 @@ ATOLL_INLINE __m256i RoundToBf16(__m512 value) {
   return _mm512_cvtepi32_epi16(rounded);
 }
 
-ATOLL_INLINE void StoreRow(const PanelRun& run, int64_t row, const __m512 (&value)[kVectors]) {
-  char* const y = run.y + row * run.y_stride;
-  ATOLL_UNROLL for (int v = 0; v < kVectors; ++v) {
-    const int64_t left = run.width - 16 * v;
+// Outputs from `lane` on, 16 for each register.
+template <int V>
+ATOLL_INLINE void StoreRow(const PanelRun& run, int64_t row, int64_t lane, const __m512 (&value)[V]) {
+  char* const y = run.y + row * run.y_stride + lane * (run.y_dtype == DType::kBF16 ? 2 : 4);
+  ATOLL_UNROLL for (int v = 0; v < V; ++v) {
+    const int64_t left = run.width - lane - 16 * v;
     if (left <= 0) return;
     const __mmask16 there = static_cast<__mmask16>(left >= 16 ? 0xFFFF : (1 << left) - 1);
     if (run.y_dtype == DType::kBF16) {
@@ -190,14 +191,15 @@ struct FmaForm {
   using Weights = WeightsT;
   static constexpr int64_t kXBytes = X::kBytes;
 
-  template <int R>
-  ATOLL_INLINE static void Pair(const Weights& weights, const char* pair, const char* const (&x)[R], int64_t k, bool whole,
-                                __m512 (&acc)[R][kVectors]) {
+  // R rows times the outputs of H halves from `half0` on.
+  template <int R, int H>
+  ATOLL_INLINE static void Pair(const Weights& weights, const char* pair, int half0, const char* const (&x)[R], int64_t k, bool whole,
+                                __m512 (&acc)[R][2 * H]) {
     OddEven value[R];
     ATOLL_UNROLL for (int r = 0; r < R; ++r) value[r] = X::Pair(x[r] + k * kXBytes, whole);
-    ATOLL_UNROLL for (int half = 0; half < 2; ++half) {
+    ATOLL_UNROLL for (int half = 0; half < H; ++half) {
       __m512 odd[2], even[2];
-      weights.Floats(pair, half, odd, even);
+      weights.Floats(pair, half0 + half, odd, even);
       ATOLL_UNROLL for (int r = 0; r < R; ++r) {
         ATOLL_UNROLL for (int v = 0; v < 2; ++v) {
           acc[r][2 * half + v] = _mm512_fmadd_ps(odd[v], value[r].odd, acc[r][2 * half + v]);
@@ -208,8 +210,21 @@ struct FmaForm {
   }
 };
 
-template <typename Form, int R>
-void StreamRows(const PanelRun& run) {
+// Where the arithmetic outweighs the reads, the core no longer looks far enough ahead to hide the hardware prefetcher's stop at
+// every 4 KB (8 rows: half the speed); below, the reads alone keep memory busy and prefetching only costs.
+constexpr int kPrefetchRows = 5;
+constexpr int64_t kPrefetchPairs = 32;
+
+// Streams prefetch into the first-level cache, tiles, which have their block there already, into the second.
+template <int Lines, _mm_hint Hint>
+ATOLL_INLINE void Prefetch(const char* from) {
+  ATOLL_UNROLL for (int line = 0; line < Lines; ++line) _mm_prefetch(from + 64 * line, Hint);
+}
+
+// H halves of the panel (32 outputs each) from `half0` on, for R rows: R * 2 H accumulators.
+template <typename Form, int R, int H>
+void StreamRows(const PanelRun& run, int half0) {
+  constexpr int kVectors = 2 * H;
   using Weights = typename Form::Weights;
   const Weights weights;
   const char* x[R];
@@ -226,9 +241,12 @@ void StreamRows(const PanelRun& run) {
       ATOLL_UNROLL for (int v = 0; v < kVectors; ++v) acc[r][v] = _mm512_setzero_ps();
     }
     int64_t i = 0;
-    for (; i + 1 < length; i += 2, pair += Weights::kPairBytes) Form::template Pair<R>(weights, pair, x, k + i, true, acc);
+    for (; i + 1 < length; i += 2, pair += Weights::kPairBytes) {
+      if (R >= kPrefetchRows) Prefetch<Weights::kPairBytes / 64, _MM_HINT_T0>(pair + kPrefetchPairs * Weights::kPairBytes);
+      Form::template Pair<R, H>(weights, pair, half0, x, k + i, true, acc);
+    }
     if (i < length) {
-      Form::template Pair<R>(weights, pair, x, k + i, false, acc);
+      Form::template Pair<R, H>(weights, pair, half0, x, k + i, false, acc);
       pair += Weights::kPairBytes;
     }
     const __m512 scale = _mm512_set1_ps(Weights::kScaled ? run.scales[block] : 0.0f);
@@ -236,7 +254,7 @@ void StreamRows(const PanelRun& run) {
       ATOLL_UNROLL for (int v = 0; v < kVectors; ++v) total[r][v] = Weights::kScaled ? _mm512_fmadd_ps(scale, acc[r][v], total[r][v]) : acc[r][v];
     }
   }
-  ATOLL_UNROLL for (int r = 0; r < R; ++r) StoreRow(run, r, total[r]);
+  ATOLL_UNROLL for (int r = 0; r < R; ++r) StoreRow(run, r, 32 * half0, total[r]);
 }
 
 // ---- many rows: tiles -------------------------------------------------------------------------------------------------------
@@ -280,11 +298,13 @@ struct alignas(64) FmaScratch {
   float total[kPanelRowsMax * kLanes];
 };
 
-template <int R>
-void FmaTile(const float* weights, const float* x, int64_t inputs, const TileStep& step) {
+// `ahead`: if not null, the packed weights of the next block, of which each input's share is fetched meanwhile.
+template <typename Weights, int R>
+void FmaTile(const float* weights, const float* x, int64_t inputs, const char* ahead, const TileStep& step) {
   __m512 acc[R][kVectors];
   BeginTile<R>(step, acc);
   for (int64_t i = 0; i < inputs; ++i, weights += kLanes) {
+    if (ahead != nullptr) Prefetch<Weights::kPairBytes / 128, _MM_HINT_T1>(ahead + i * Weights::kPairBytes / 2);
     __m512 w[kVectors];
     ATOLL_UNROLL for (int v = 0; v < kVectors; ++v) w[v] = _mm512_load_ps(weights + 16 * v);
     ATOLL_UNROLL for (int r = 0; r < R; ++r) {
@@ -295,14 +315,15 @@ void FmaTile(const float* weights, const float* x, int64_t inputs, const TileSte
   EndTile<R>(step, acc);
 }
 
-ATOLL_INLINE void FmaTileOf(int rows, const float* weights, const float* x, int64_t inputs, const TileStep& step) {
+template <typename Weights>
+ATOLL_INLINE void FmaTileOf(int rows, const FmaScratch& scratch, int64_t inputs, const char* ahead, const TileStep& step) {
   switch (rows) {
-    case 1: return FmaTile<1>(weights, x, inputs, step);
-    case 2: return FmaTile<2>(weights, x, inputs, step);
-    case 3: return FmaTile<3>(weights, x, inputs, step);
-    case 4: return FmaTile<4>(weights, x, inputs, step);
-    case 5: return FmaTile<5>(weights, x, inputs, step);
-    default: return FmaTile<6>(weights, x, inputs, step);
+    case 1: return FmaTile<Weights, 1>(scratch.weights, scratch.x, inputs, ahead, step);
+    case 2: return FmaTile<Weights, 2>(scratch.weights, scratch.x, inputs, ahead, step);
+    case 3: return FmaTile<Weights, 3>(scratch.weights, scratch.x, inputs, ahead, step);
+    case 4: return FmaTile<Weights, 4>(scratch.weights, scratch.x, inputs, ahead, step);
+    case 5: return FmaTile<Weights, 5>(scratch.weights, scratch.x, inputs, ahead, step);
+    default: return FmaTile<Weights, 6>(scratch.weights, scratch.x, inputs, ahead, step);
   }
 }
 
@@ -343,27 +364,40 @@ void FmaRows(const PanelRun& run) {
         const TileStep step{.from_zero = Weights::kScaled && i == 0, .scaled = Weights::kScaled && i + inputs == length,
                             .scale = Weights::kScaled ? run.scales[block] : 0.0f,
                             .acc = scratch.acc + row0 * kLanes, .total = scratch.total + row0 * kLanes};
-        FmaTileOf(static_cast<int>(row1 - row0), scratch.weights, scratch.x, 2 * pairs, step);
+        FmaTileOf<Weights>(static_cast<int>(row1 - row0), scratch, 2 * pairs, group == 0 ? pair : nullptr, step);
       }
     }
   }
   for (int64_t row = 0; row < run.rows; ++row) {
     __m512 value[kVectors];
     ATOLL_UNROLL for (int v = 0; v < kVectors; ++v) value[v] = _mm512_load_ps(result + row * kLanes + 16 * v);
-    StoreRow(run, row, value);
+    StoreRow(run, row, 0, value);
   }
 }
 
 // ---- choice -----------------------------------------------------------------------------------------------------------------
 
+template <typename Form, int R>
+bool StreamHalves(const PanelRun& run) {
+  StreamRows<Form, R, 1>(run, 0);
+  if (run.width > kLanes / 2) StreamRows<Form, R, 1>(run, 1);
+  return true;
+}
+
+// False: too many rows, they pay for tiles.
 template <typename Form>
-ATOLL_INLINE bool StreamFewRows(const PanelRun& run) {
-  static_assert(kStreamRowsMax == 4);
+bool StreamFewRows(const PanelRun& run) {
   switch (run.rows) {
-    case 1: StreamRows<Form, 1>(run); return true;
-    case 2: StreamRows<Form, 2>(run); return true;
-    case 3: StreamRows<Form, 3>(run); return true;
-    case 4: StreamRows<Form, 4>(run); return true;
+    case 1: return StreamRows<Form, 1, 2>(run, 0), true;
+    case 2: return StreamRows<Form, 2, 2>(run, 0), true;
+    case 3: return StreamRows<Form, 3, 2>(run, 0), true;
+    case 4: return StreamRows<Form, 4, 2>(run, 0), true;
+    case 5: return StreamHalves<Form, 5>(run);
+    case 6: return StreamHalves<Form, 6>(run);
+    case 7: return StreamHalves<Form, 7>(run);
+    case 8: return StreamHalves<Form, 8>(run);
+    case 9: return StreamHalves<Form, 9>(run);
+    case 10: return StreamHalves<Form, 10>(run);
     default: return false;
   }
 }

@@ -28,7 +28,7 @@ double ReadRate(kernels::ComputePool& pool) {
       [&] {
         pool.ParallelFor(kReadBytes / kReadBlock, [&](int64_t block, int) { sink = loop(buffer.data() + block * kReadBlock, kReadBlock); });
       },
-      8, 0.3);
+      8, 0.5);
   return kReadBytes / seconds;
 }
 
