@@ -33,7 +33,7 @@ FakeMember::FakeMember(const std::string& router_address, v1::Hello hello) : hel
   ATOLL_CHECK(stream_->Send(std::move(request)), "hello");
 }
 
-FakeMember::~FakeMember() { stream_.reset(); }
+FakeMember::~FakeMember() { stream_->CancelAndWait(); }
 
 void FakeMember::OnMessage(v1::JoinResponse& message) {
   uint64_t epoch = 0;

@@ -1,0 +1,189 @@
+// Joins, losses, rejoins and the router's end, over real gRPC with fake nodes.
+
+#include <gmock/gmock.h>
+
+#include "base/log.h"
+#include "grpcpp/health_check_service_interface.h"
+#include "tests/router/router_fixture.h"
+
+namespace atoll::router {
+namespace {
+
+using absl::StatusCode;
+using std::chrono::steady_clock;
+
+class Membership : public RouterFixture {};
+
+TEST_F(Membership, NotReadyIsUnavailableWithTheReason) {
+  StartRouter();
+  Answer answer = Generate(OfIds({1}, 3));
+  EXPECT_EQ(answer.status.code(), StatusCode::kUnavailable);
+  EXPECT_EQ(answer.reason(), "NOT_READY");
+  e1_ = JoinExpert("e1");
+  ASSERT_TRUE(WaitFor([&] { return Status().nodes_size() == 1; }));
+  EXPECT_EQ(Status().not_ready_reason(), "1 of 2 expert nodes have joined");
+}
+
+TEST_F(Membership, EveryExpertHasOneHostInTheView) {
+  BringUp();
+  const v1::ClusterView view = a1_->view();
+  EXPECT_EQ(view.expert_nodes_size(), 2);
+  EXPECT_EQ(view.layers_size(), 6);  // five MoE layers and the MTP layer
+  for (const v1::LayerPlacement& layer : view.layers()) {
+    ASSERT_EQ(layer.experts_size(), 32);
+    for (const v1::ExpertReplicas& replicas : layer.experts()) EXPECT_EQ(replicas.node_size(), 1);
+  }
+  int assigned = 0;
+  for (const FakeMember* member : {e1_.get(), e2_.get()}) {
+    const std::vector<v1::Assignment> assignments = member->assignments();
+    ASSERT_EQ(assignments.size(), 1u);
+    for (const v1::LayerExperts& layer : assignments[0].experts()) assigned += layer.experts_size();
+  }
+  EXPECT_EQ(assigned, 6 * 32);
+  const v1::GetStatusResponse status = Status();
+  EXPECT_TRUE(status.ready());
+  EXPECT_TRUE(status.exact());
+  EXPECT_EQ(status.epoch(), view.epoch());
+  for (const v1::NodeStatus& node : status.nodes()) EXPECT_EQ(node.state(), "ready") << node.node_id();
+}
+
+TEST_F(Membership, ALostAttentionNodeEndsItsRequestsWithinASecond) {
+  BringUp();
+  FakeAttentionNode other;
+  const auto a2 = JoinAttention("a2", other);
+  ASSERT_TRUE(WaitFor([&] { return app_->control().serving()->seats.size() == 2; }));
+  grpc::ClientContext first_context;
+  const auto first = stub_->Generate(&first_context, OfIds({1}, 3));
+  ASSERT_TRUE(WaitFor([&] { return attention_->live() == 1; }));
+  grpc::ClientContext second_context;
+  const auto second = stub_->Generate(&second_context, OfIds({1}, 3));
+  ASSERT_TRUE(WaitFor([&] { return other.live() == 1; }));  // the less loaded node
+  const auto started = steady_clock::now();
+  attention_->Break();
+  a1_->End();
+  const Answer lost = Finish(*first);
+  EXPECT_EQ(lost.status.code(), StatusCode::kUnavailable) << lost.status;
+  EXPECT_EQ(lost.reason(), "ATTENTION_NODE_LOST");
+  EXPECT_LT(steady_clock::now() - started, std::chrono::seconds(1));
+  other.StartStepping();
+  EXPECT_TRUE(Finish(*second).status.ok());
+  EXPECT_TRUE(Generate(OfIds({1}, 3)).status.ok());
+}
+
+TEST_F(Membership, ALostExpertNodeIsPublishedAndItsReturnToo) {
+  BringUp();
+  const uint64_t epoch = a1_->view().epoch();
+  e2_->End();
+  ASSERT_TRUE(WaitFor([&] { return a1_->view().epoch() > epoch; }));
+  EXPECT_FALSE(a1_->view().expert_nodes(1).alive());
+  EXPECT_FALSE(Status().ready());
+  EXPECT_EQ(Status().not_ready_reason(), "96 experts have no live host: expert node e2 is lost");
+  EXPECT_EQ(Generate(OfIds({1}, 3)).status.code(), StatusCode::kUnavailable);
+  e2_ = JoinExpert("e2", 2);
+  ASSERT_TRUE(WaitReady());
+  EXPECT_TRUE(a1_->view().expert_nodes(1).alive());
+  EXPECT_EQ(a1_->view().expert_nodes(1).incarnation(), 2u);
+  attention_->StartStepping();
+  EXPECT_TRUE(Generate(OfIds({1}, 3)).status.ok());
+}
+
+TEST_F(Membership, FailuresThatTheNodeReportsReachTheClient) {
+  BringUp();
+  grpc::ClientContext context;
+  const auto reader = stub_->Generate(&context, OfIds({1}, 3));
+  ASSERT_TRUE(WaitFor([&] { return attention_->live() == 1; }));
+  attention_->FailAll(StatusCode::kUnavailable, "expert node e1 is lost");
+  const Answer answer = Finish(*reader);
+  EXPECT_EQ(answer.status.code(), StatusCode::kUnavailable);
+  EXPECT_EQ(answer.status.message(), "expert node e1 is lost");
+}
+
+TEST_F(Membership, SilentNodesAreLost) {
+  RouterConfig config = Config();
+  config.peer_silence_ms = 200;
+  StartRouter(config);
+  e1_ = JoinExpert("e1");
+  EXPECT_TRUE(WaitFor([&] { return e1_->ended(); }));
+  EXPECT_EQ(e1_->end_status().code(), StatusCode::kUnavailable);
+  ASSERT_EQ(Status().nodes_size(), 1);
+  EXPECT_EQ(Status().nodes(0).state(), "lost");
+}
+
+TEST_F(Membership, F17_OtherModelsAreRefusedClearly) {
+  StartRouter();
+  v1::Hello hello = ExpertHello("e1", Fingerprint() + 1);
+  FakeMember member(app_->address(), hello);
+  ASSERT_TRUE(WaitFor([&] { return member.ended(); }));
+  EXPECT_EQ(member.end_status().code(), StatusCode::kFailedPrecondition);
+  EXPECT_THAT(std::string(member.end_status().message()), testing::HasSubstr("has another model"));
+  EXPECT_EQ(GetErrorInfo(member.end_status())->reason, "MODEL_MISMATCH");
+  EXPECT_EQ(Status().nodes_size(), 0);
+}
+
+TEST_F(Membership, AStreamWithoutHelloEnds) {
+  StartRouter();
+  grpc::ClientContext context;
+  const auto stream = cluster_stub_->Join(&context);
+  v1::JoinRequest request;
+  request.mutable_heartbeat();
+  stream->Write(request);
+  v1::JoinResponse response;
+  EXPECT_FALSE(stream->Read(&response));
+  EXPECT_EQ(stream->Finish().error_code(), grpc::INVALID_ARGUMENT);
+}
+
+TEST_F(Membership, CountersReachTheStatus) {
+  BringUp();
+  v1::Heartbeat heartbeat;
+  heartbeat.set_running(3);
+  v1::LayerCounts& counts = *heartbeat.add_expert_counts();
+  counts.set_layer(2);
+  for (int e = 0; e < 32; ++e) counts.add_generated(e == 0 ? 40 : 0);
+  a1_->Send(heartbeat);
+  ASSERT_TRUE(WaitFor([&] { return Status(true).expert_counts_size() == 1; }));
+  const v1::GetStatusResponse status = Status(true);
+  EXPECT_EQ(status.expert_counts(0).layer(), 2u);
+  EXPECT_EQ(status.expert_counts(0).generated(0), 40u);
+  EXPECT_NEAR(status.balance(0).imbalance(), 2.0, 1e-9);
+  EXPECT_EQ(Status(false).expert_counts_size(), 0);
+}
+
+TEST_F(Membership, DrainLetsRunningRequestsFinishAndRefusesNewOnes) {
+  BringUp();
+  grpc::ClientContext context;
+  const auto reader = stub_->Generate(&context, OfIds({1}, 3));
+  ASSERT_TRUE(WaitFor([&] { return attention_->live() == 1; }));
+  std::thread shutdown([&] { app_->Shutdown(); });
+  Answer refused;
+  EXPECT_TRUE(WaitFor([&] {
+    refused = Generate(OfIds({1}, 1), std::chrono::milliseconds(200));
+    return refused.reason() == "DRAINING";
+  })) << refused.status;
+  attention_->StartStepping();
+  EXPECT_TRUE(Finish(*reader).status.ok());
+  shutdown.join();
+}
+
+TEST_F(Membership, DrainCancelsWhatOutlastsIt) {
+  RouterConfig config = Config();
+  config.shutdown_timeout_ms = 50;
+  BringUp(config);
+  grpc::ClientContext context;
+  const auto reader = stub_->Generate(&context, OfIds({1}, 3));
+  ASSERT_TRUE(WaitFor([&] { return attention_->live() == 1; }));
+  app_->Shutdown();
+  EXPECT_EQ(Finish(*reader).status.code(), StatusCode::kUnavailable);
+  EXPECT_TRUE(WaitFor([&] { return attention_->live() == 0; }));
+}
+
+TEST_F(Membership, ABrokenSequenceStreamIsOpenedAgain) {
+  BringUp();
+  attention_->Break();
+  ASSERT_TRUE(WaitFor([&] { return app_->control().serving()->seats.empty(); }));
+  ASSERT_TRUE(WaitReady());
+  attention_->StartStepping();
+  EXPECT_TRUE(Generate(OfIds({1}, 3)).status.ok());
+}
+
+}  // namespace
+}  // namespace atoll::router
