@@ -37,7 +37,7 @@ absl::Status App::OpenModel(const ExpertOptions& options, const node::NodeSettin
   const kernels::Context context{settings.isa, pool_.get()};
   ATOLL_ASSIGN_OR_RETURN(numerics_fingerprint_, node::NumericsFingerprint(context, settings.activation_dtype));
   const auto on_error = [&stop](const absl::Status& status) { stop.Request(status); };
-  ATOLL_ASSIGN_OR_RETURN(store_, ExpertStore::Create(*checkpoint_, settings.isa, {MemoryFor(options), on_error}));
+  ATOLL_ASSIGN_OR_RETURN(store_, ExpertStore::Create(*checkpoint_, settings.isa, {MemoryFor(options), pool_->threads(), on_error}));
   CoreOptions core;
   core.activation_dtype = settings.activation_dtype;
   core.numerics_fingerprint = numerics_fingerprint_;

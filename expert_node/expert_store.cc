@@ -1,6 +1,7 @@
 #include "expert_node/expert_store.h"
 
 #include <algorithm>
+#include <atomic>
 #include <set>
 
 #include "base/log.h"
@@ -52,7 +53,8 @@ absl::StatusOr<std::unique_ptr<ExpertStore>> ExpertStore::Create(const model::Ch
 }
 
 ExpertStore::ExpertStore(const model::Checkpoint& checkpoint, kernels::Isa isa, ExpertStoreOptions options)
-    : checkpoint_(checkpoint), context_{isa, nullptr}, options_(std::move(options)) {
+    : checkpoint_(checkpoint), context_{isa, nullptr}, options_(std::move(options)),
+      source_bytes_(static_cast<uint64_t>(model::ExpertBytes(checkpoint.config()))) {
   const model::ModelConfig& config = checkpoint.config();
   loading_.experts = config.gate.n_routed_experts;
   loading_.replicas.resize(config.layers_total() * loading_.experts);
@@ -117,9 +119,8 @@ std::shared_ptr<const ExpertTable> ExpertStore::Table() const {
 }
 
 ExpertStore::LoadState ExpertStore::State() const {
-  const auto bytes = static_cast<uint64_t>(model::ExpertBytes(checkpoint_.config()));
   std::lock_guard lock(mutex_);
-  return {table_->loaded_epoch, loaded_experts_ * bytes, to_load_experts_ * bytes};
+  return {table_->loaded_epoch, loaded_experts_ * source_bytes_, to_load_experts_ * source_bytes_};
 }
 
 std::vector<node::LayerExperts> ExpertStore::Loaded() const {
@@ -150,21 +151,45 @@ std::optional<node::Assignment> ExpertStore::AwaitWanted() {
   return std::exchange(wanted_, std::nullopt);
 }
 
+struct ExpertStore::LoadWork {
+  const node::Assignment& assignment;
+  std::vector<model::ExpertId> missing;
+  bool publishes = false;  // what is loaded so far, now and then; only while one thread loads
+  LoadLog log;
+  std::atomic<size_t> next{0};
+  std::mutex mutex;
+  absl::Status status;  // guarded by mutex, as is log; the first thing that went wrong
+};
+
 absl::Status ExpertStore::LoadAssignment(const node::Assignment& assignment) {
   std::vector<model::ExpertId> missing;
   std::copy_if(assignment.experts.begin(), assignment.experts.end(), std::back_inserter(missing),
                [&](model::ExpertId id) { return At(id) == nullptr; });
-  const auto expert_bytes = static_cast<uint64_t>(model::ExpertBytes(checkpoint_.config()));
-  LoadLog log(missing.size() * expert_bytes);
-  for (size_t i = 0; i < missing.size(); ++i) {
-    ATOLL_RETURN_IF_ERROR(LoadExpert(missing[i], assignment));
-    log.Add(expert_bytes);
-    if (i % kExpertsPerPublish == kExpertsPerPublish - 1) Publish(missing.size() - i - 1);
-  }
+  const bool holds_some = std::any_of(loading_.replicas.begin(), loading_.replicas.end(), [](const auto& replica) { return replica != nullptr; });
+  const uint64_t bytes = missing.size() * source_bytes_;
+  SetToLoad(missing.size());
+  LoadWork work{assignment, std::move(missing), holds_some, LoadLog(bytes), {}, {}, {}};
+  std::vector<std::thread> others;
+  for (int i = 1; i < options_.load_threads && !holds_some; ++i) others.emplace_back([&] { LoadSome(work); });
+  LoadSome(work);
+  for (std::thread& other : others) other.join();
+  ATOLL_RETURN_IF_ERROR(work.status);
   loading_.loaded_epoch = assignment.epoch;
-  Publish(0);
+  Publish();
   LogInfo("holds ", assignment.experts.size(), " experts of epoch ", assignment.epoch);
   return absl::OkStatus();
+}
+
+void ExpertStore::LoadSome(LoadWork& work) {
+  for (size_t i = work.next++; i < work.missing.size(); i = work.next++) {
+    const absl::Status status = LoadExpert(work.missing[i], work.assignment);
+    std::lock_guard lock(work.mutex);
+    work.status.Update(status);
+    if (!work.status.ok()) return;
+    CountLoaded();
+    work.log.Add(source_bytes_);
+    if (work.publishes && i % kExpertsPerPublish == kExpertsPerPublish - 1) Publish();
+  }
 }
 
 absl::Status ExpertStore::LoadExpert(model::ExpertId id, const node::Assignment& assignment) {
@@ -200,10 +225,21 @@ void ExpertStore::DropUnassigned(const node::Assignment& assignment) {
   for (size_t i = 0; i < assigned.size(); ++i)
     if (!assigned[i]) loading_.replicas[i] = nullptr;
   // The old epoch is no longer held whole; what is in flight under it runs with the table that it has.
-  Publish(assignment.experts.size());
+  Publish();
 }
 
-void ExpertStore::Publish(uint64_t to_load) {
+void ExpertStore::SetToLoad(uint64_t experts) {
+  std::lock_guard lock(mutex_);
+  to_load_experts_ = experts;
+}
+
+void ExpertStore::CountLoaded() {
+  std::lock_guard lock(mutex_);
+  ++loaded_experts_;
+  if (to_load_experts_ > 0) --to_load_experts_;
+}
+
+void ExpertStore::Publish() {
   auto table = std::make_shared<const ExpertTable>(loading_);
   const auto loaded = static_cast<uint64_t>(
       std::count_if(table->replicas.begin(), table->replicas.end(), [](const auto& replica) { return replica != nullptr; }));
@@ -211,7 +247,7 @@ void ExpertStore::Publish(uint64_t to_load) {
   std::lock_guard lock(mutex_);
   former = std::exchange(table_, std::move(table));
   loaded_experts_ = loaded;
-  to_load_experts_ = to_load;
+  if (table_->loaded_epoch == newest_epoch_) to_load_experts_ = 0;
 }
 
 bool ExpertStore::Superseded() const {

@@ -46,6 +46,7 @@ struct ExpertTable {
 
 struct ExpertStoreOptions {
   uint64_t memory_bytes = 0;  // for packed weights
+  int load_threads = 1;       // of the first load, when nothing is served yet; later ones take one
   // Called on the loading thread when the checkpoint has an expert that cannot be read; the node cannot do its part.
   std::function<void(const absl::Status&)> on_error;
 };
@@ -74,27 +75,33 @@ class ExpertStore {
   int32_t slots() const { return slots_->count(); }
 
  private:
+  struct LoadWork;
+
   ExpertStore(const model::Checkpoint& checkpoint, kernels::Isa isa, ExpertStoreOptions options);
   absl::Status SizeSlots();
   absl::Status Check(const node::Assignment& assignment) const;
   void LoadLoop();
   std::optional<node::Assignment> AwaitWanted();
   absl::Status LoadAssignment(const node::Assignment& assignment);
+  void LoadSome(LoadWork& work);
   absl::Status LoadExpert(model::ExpertId id, const node::Assignment& assignment);
   int32_t AwaitSlot(const node::Assignment& assignment);
   void DropUnassigned(const node::Assignment& assignment);
-  void Publish(uint64_t to_load);
+  void SetToLoad(uint64_t experts);
+  void CountLoaded();
+  void Publish();
   bool Superseded() const;
   std::shared_ptr<const Replica>& At(model::ExpertId id) { return loading_.replicas[id.layer * loading_.experts + id.expert]; }
 
   const model::Checkpoint& checkpoint_;
   const kernels::Context context_;
   const ExpertStoreOptions options_;
-  int64_t expert_bytes_ = 0;
+  const uint64_t source_bytes_;  // of an expert in the checkpoint
+  int64_t expert_bytes_ = 0;     // packed
   std::array<int64_t, 3> matrix_bytes_{};  // gate, up, down
   std::shared_ptr<ExpertSlots> slots_;
 
-  ExpertTable loading_;  // the loading thread's own
+  ExpertTable loading_;  // the loading threads' own: each writes other entries
 
   mutable std::mutex mutex_;
   std::condition_variable wanted_changed_;

@@ -16,6 +16,8 @@
 #include "kernels/mla/mla_prefill.h"
 #include "kernels/rms_norm/rms_norm.h"
 #include "kernels/rope/rope.h"
+#include "kernels/sampling/sampler.h"
+#include "kernels/softmax/logprobs.h"
 #include "kernels/swiglu/swiglu.h"
 #include "node/packed_shard.h"
 
@@ -25,7 +27,7 @@ namespace {
 using kernels::PackedMatrix;
 
 // Small but with what kernels stumble over: odd sizes, ragged scale blocks, more than one segment of keys.
-constexpr int64_t kRows = 5, kHidden = 200, kWidth = 130, kExperts = 24, kTopK = 4;
+constexpr int64_t kRows = 5, kHidden = 200, kWidth = 130, kExperts = 24, kTopK = 4, kVocabulary = 1003;
 constexpr int64_t kHeads = 3, kNope = 18, kRope = 8, kLatent = 40, kValue = 20, kPositions = 1100;
 
 class SelfTest {
@@ -39,6 +41,7 @@ class SelfTest {
     ATOLL_RETURN_IF_ERROR(RunRows());
     ATOLL_RETURN_IF_ERROR(RunGateAndCombine());
     ATOLL_RETURN_IF_ERROR(RunExperts());
+    ATOLL_RETURN_IF_ERROR(RunSampling());
     return RunAttention();
   }
 
@@ -181,6 +184,29 @@ class SelfTest {
     kernels::GroupedExperts experts({.pairs_max = 4, .intermediate_max = kWidth});
     ATOLL_RETURN_IF_ERROR(FromKernelError(experts.Run(context_, groups, x.view, pair_row, out.view), "self-test of grouped experts"));
     Hash(out);
+    return absl::OkStatus();
+  }
+
+  absl::Status RunSampling() {
+    const Matrix logits = Random(kRows, kVocabulary, DType::kF32);
+    std::vector<kernels::LogNormalizer> normalizers(kRows);
+    ATOLL_RETURN_IF_ERROR(FromKernelError(kernels::LogNormalizers(context_, logits.view, normalizers), "self-test of softmax"));
+    std::vector<float> sums;
+    for (const kernels::LogNormalizer& normalizer : normalizers) sums.insert(sums.end(), {normalizer.max, normalizer.log_sum});
+    kernels::SamplingParams params;
+    params.temperature = 1.3f;
+    params.top_p = 0.95f;
+    params.seed = 77;
+    std::vector<kernels::SamplingRow> rows;
+    for (uint32_t row = 0; row < kRows; ++row)
+      rows.push_back({.logits = {logits.view.RowAs<float>(row), kVocabulary}, .params = &params, .sequence_index = row, .position = 9 * row});
+    std::vector<kernels::SampledToken> tokens(kRows);
+    kernels::Sampler sampler(kVocabulary, kernels::Threads(context_));
+    ATOLL_RETURN_IF_ERROR(FromKernelError(sampler.Run(context_, rows, tokens), "self-test of sampling"));
+    std::vector<int32_t> ids;
+    for (const kernels::SampledToken& token : tokens) ids.push_back(token.token);
+    HashAll(sums);
+    HashAll(ids);
     return absl::OkStatus();
   }
 

@@ -26,7 +26,7 @@ net::LinkHostOptions HostOptions(const ClusterShape& shape, const std::string& n
 ExpertMember::ExpertMember(const model::Checkpoint& checkpoint, net::MemoryNetwork& network, const ClusterShape& shape, std::string name,
                            uint64_t incarnation)
     : name_(std::move(name)), incarnation_(incarnation), pool_({.threads = shape.threads}) {
-  store_ = Must(expert_node::ExpertStore::Create(checkpoint, shape.isa, {.memory_bytes = 64 << 20, .on_error = {}}));
+  store_ = Must(expert_node::ExpertStore::Create(checkpoint, shape.isa, {.memory_bytes = 64 << 20, .load_threads = 1, .on_error = {}}));
   expert_node::CoreOptions options;
   options.activation_dtype = shape.core.activation_dtype;
   options.incarnation = incarnation;

@@ -44,7 +44,7 @@ class CoreTest : public ::testing::TestWithParam<DType> {
     auto checkpoint = model::Checkpoint::Open(ATOLL_SOURCE_DIR "/checkpoints/tales");
     ASSERT_TRUE(checkpoint.ok());
     checkpoint_ = *std::move(checkpoint);
-    auto store = ExpertStore::Create(*checkpoint_, kernels::Isa::kReference, {.memory_bytes = 64 << 20, .on_error = {}});
+    auto store = ExpertStore::Create(*checkpoint_, kernels::Isa::kReference, {.memory_bytes = 64 << 20, .load_threads = 1, .on_error = {}});
     ASSERT_TRUE(store.ok());
     store_ = *std::move(store);
     node::Assignment assignment{1, {}};

@@ -36,10 +36,10 @@ void AwaitEpoch(const ExpertStore& store, uint64_t epoch) {
 class ExpertStoreTest : public ::testing::Test {
  protected:
   std::unique_ptr<ExpertStore> Make(int32_t slots) {
-    auto probe = ExpertStore::Create(*checkpoint_, kernels::Isa::kReference, {.memory_bytes = 1 << 30, .on_error = {}});
+    auto probe = ExpertStore::Create(*checkpoint_, kernels::Isa::kReference, {.memory_bytes = 1 << 30, .load_threads = 1, .on_error = {}});
     ATOLL_CHECK(probe.ok(), std::string(probe.status().message()));
     const auto bytes = static_cast<uint64_t>((*probe)->expert_bytes());
-    auto store = ExpertStore::Create(*checkpoint_, kernels::Isa::kReference, {.memory_bytes = slots * bytes + bytes / 2, .on_error = {}});
+    auto store = ExpertStore::Create(*checkpoint_, kernels::Isa::kReference, {.memory_bytes = slots * bytes + bytes / 2, .load_threads = 3, .on_error = {}});
     ATOLL_CHECK(store.ok(), std::string(store.status().message()));
     return *std::move(store);
   }
@@ -123,7 +123,7 @@ TEST_F(ExpertStoreTest, NonsensicalAssignmentsChangeNothing) {
 }
 
 TEST_F(ExpertStoreTest, RefusesMemoryForLessThanOneExpert) {
-  const auto store = ExpertStore::Create(*checkpoint_, kernels::Isa::kReference, {.memory_bytes = 1000, .on_error = {}});
+  const auto store = ExpertStore::Create(*checkpoint_, kernels::Isa::kReference, {.memory_bytes = 1000, .load_threads = 1, .on_error = {}});
   EXPECT_EQ(store.status().code(), absl::StatusCode::kResourceExhausted);
   EXPECT_THAT(std::string(store.status().message()), ::testing::HasSubstr("--expert-memory-bytes is 1000"));
 }
