@@ -1,0 +1,230 @@
+// What the router costs: streamed tokens per second of one core, and the latency that it adds to a token beside that of a
+// bare gRPC stream. The router is a process of its own, pinned to CPU 0; fake nodes and clients are this process, on the
+// other CPUs. router_bench [STREAMS] [TOKENS]
+
+#include <sched.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <chrono>
+#include <condition_variable>
+#include <csignal>
+#include <cstdio>
+#include <cstdlib>
+#include <fstream>
+#include <thread>
+#include <vector>
+
+#include "base/check.h"
+#include "base/log.h"
+#include "grpcpp/support/client_callback.h"
+#include "net/grpc/channel.h"
+#include "router/app.h"
+#include "tests/router/fake_nodes.h"
+
+namespace atoll::router {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+double Seconds(Clock::duration d) { return std::chrono::duration<double>(d).count(); }
+
+void PinTo(int first_cpu, int last_cpu) {
+  cpu_set_t cpus;
+  CPU_ZERO(&cpus);
+  for (int cpu = first_cpu; cpu <= last_cpu; ++cpu) CPU_SET(cpu, &cpus);
+  sched_setaffinity(0, sizeof cpus, &cpus);
+}
+
+// The router's process: tells its address and model fingerprint, then serves until it is killed.
+[[noreturn]] void RunRouter(int pipe) {
+  PinTo(0, 0);
+  net::PrepareGrpc();
+  SetLogLevel(LogLevel::kWarning);
+  RouterConfig config;
+  config.model = ATOLL_SOURCE_DIR "/checkpoints/tales";
+  config.listen = "127.0.0.1:0";
+  config.peer_silence_ms = 600000;
+  auto app = App::Start(config);
+  ATOLL_CHECK(app.ok(), std::string(app.status().message()));
+  const std::string line = absl::StrCat((*app)->address(), " ", (*app)->front_door().model().fingerprint(), "\n");
+  ATOLL_CHECK(write(pipe, line.data(), line.size()) == static_cast<ssize_t>(line.size()), "pipe");
+  while (true) pause();
+}
+
+struct RouterProcess {
+  pid_t pid = 0;
+  std::string address;
+  uint64_t fingerprint = 0;
+
+  // User and system time so far.
+  double CpuSeconds() const {
+    std::ifstream stat("/proc/" + std::to_string(pid) + "/stat");
+    std::string field;
+    double ticks = 0;
+    for (int i = 1; i <= 15 && stat >> field; ++i) ticks += i >= 14 ? std::stod(field) : 0;
+    return ticks / static_cast<double>(sysconf(_SC_CLK_TCK));
+  }
+};
+
+RouterProcess StartRouter() {
+  int ends[2];
+  ATOLL_CHECK(pipe(ends) == 0, "pipe");
+  const pid_t pid = fork();
+  if (pid == 0) RunRouter(ends[1]);
+  char line[256] = {};
+  ATOLL_CHECK(read(ends[0], line, sizeof line - 1) > 0, "the router did not start");
+  char address[200];
+  unsigned long long fingerprint = 0;
+  ATOLL_CHECK(std::sscanf(line, "%199s %llu", address, &fingerprint) == 2, line);
+  return {pid, address, fingerprint};
+}
+
+// One streamed call; counts what it receives.
+class Call final : public grpc::ClientReadReactor<v1::GenerateResponse> {
+ public:
+  Call(v1::InferenceService::Stub& stub, int64_t max_tokens) {
+    request_.mutable_token_ids()->add_ids(1);
+    request_.mutable_stopping()->set_max_tokens(max_tokens);
+    stub.async()->Generate(&context_, &request_, this);
+    StartRead(&response_);
+    StartCall();
+  }
+  void OnReadDone(bool ok) override {
+    if (!ok) return;
+    received_at = Clock::now();
+    ++messages;
+    for (const v1::Choice& choice : response_.choices()) tokens += choice.token_ids_size();
+    StartRead(&response_);
+  }
+  void OnDone(const grpc::Status& status) override {
+    ok = status.ok();
+    done = true;
+  }
+
+  std::atomic<int64_t> tokens{0};
+  std::atomic<int64_t> messages{0};
+  std::atomic<Clock::time_point> received_at{Clock::time_point{}};
+  std::atomic<bool> ok{false};
+  std::atomic<bool> done{false};
+
+ private:
+  grpc::ClientContext context_;
+  v1::GenerateRequest request_;
+  v1::GenerateResponse response_;
+};
+
+// Steps at `tokens_per_second` in all, so that the router is never given more than that.
+void Throughput(const RouterProcess& router, FakeAttentionNode& node, int streams, int64_t tokens, double tokens_per_second) {
+  const auto stub = v1::InferenceService::NewStub(net::MakeChannel(router.address));
+  std::vector<std::unique_ptr<Call>> calls;
+  for (int i = 0; i < streams; ++i) calls.push_back(std::make_unique<Call>(*stub, tokens));
+  ATOLL_CHECK(WaitFor([&] { return node.live() == static_cast<size_t>(streams); }), "the calls did not start");
+  const double cpu_before = router.CpuSeconds();
+  const auto started = Clock::now();
+  const auto pause = std::chrono::duration<double>(streams / tokens_per_second);
+  for (int64_t step = 0; step < tokens; ++step) {
+    std::this_thread::sleep_until(started + std::chrono::duration_cast<Clock::duration>(pause * static_cast<double>(step)));
+    node.Step();
+  }
+  for (const auto& call : calls) ATOLL_CHECK(WaitFor([&] { return call->done.load(); }), "a call did not end");
+  const double wall = Seconds(Clock::now() - started);
+  const double cpu = router.CpuSeconds() - cpu_before;
+  int64_t received = 0;
+  int64_t messages = 0;
+  for (const auto& call : calls) {
+    ATOLL_CHECK(call->ok, "a call failed");
+    received += call->tokens;
+    messages += call->messages;
+  }
+  const auto count = static_cast<double>(received);
+  std::printf("offered %8.0f tokens/s: delivered %8.0f tokens/s, %.2f tokens a message, router used %.2f of its core: %8.0f tokens per core second\n",
+              tokens_per_second, count / wall, count / static_cast<double>(messages), cpu / wall, count / cpu);
+}
+
+double Median(std::vector<double> values) {
+  std::nth_element(values.begin(), values.begin() + values.size() / 2, values.end());
+  return values[values.size() / 2];
+}
+
+// From the node's send to the client's receipt, one token at a time.
+double RoutedLatencyUs(const RouterProcess& router, FakeAttentionNode& node, int64_t tokens) {
+  const auto stub = v1::InferenceService::NewStub(net::MakeChannel(router.address));
+  Call call(*stub, tokens);
+  ATOLL_CHECK(WaitFor([&] { return node.live() == 1; }), "the call did not start");
+  std::vector<double> us;
+  for (int64_t i = 0; i < tokens; ++i) {
+    const auto sent = Clock::now();
+    node.Step();
+    while (call.tokens < i + 1) std::this_thread::yield();
+    us.push_back(1e6 * Seconds(call.received_at.load() - sent));
+    std::this_thread::sleep_for(std::chrono::microseconds(300));
+  }
+  ATOLL_CHECK(WaitFor([&] { return call.done.load(); }), "the call did not end");
+  return Median(std::move(us));
+}
+
+// The same node's stream read by this process without a router between.
+double BareLatencyUs(int64_t tokens) {
+  FakeAttentionNode node;
+  const auto stub = v1::AttentionService::NewStub(net::MakeChannel(node.address()));
+  std::atomic<int64_t> received{0};
+  std::atomic<Clock::time_point> received_at{Clock::time_point{}};
+  using Stream = net::BidiClient<v1::RunRequest, v1::RunResponse>;
+  Stream stream({.on_message =
+                     [&](v1::RunResponse&) {
+                       received_at = Clock::now();
+                       ++received;
+                     },
+                 .on_end = [](const absl::Status&) {}},
+                16, [&](grpc::ClientContext* context, Stream::Reactor* reactor) { stub->async()->Run(context, reactor); });
+  v1::RunRequest request;
+  request.mutable_submit()->set_sequence_id(1);
+  request.mutable_submit()->set_max_tokens(static_cast<uint32_t>(tokens));
+  ATOLL_CHECK(stream.Send(request), "send");
+  ATOLL_CHECK(WaitFor([&] { return node.live() == 1; }), "the sequence did not start");
+  std::vector<double> us;
+  for (int64_t i = 0; i < tokens; ++i) {
+    const auto sent = Clock::now();
+    node.Step();
+    while (received < i + 1) std::this_thread::yield();
+    us.push_back(1e6 * Seconds(received_at.load() - sent));
+    std::this_thread::sleep_for(std::chrono::microseconds(300));
+  }
+  return Median(std::move(us));
+}
+
+int Main(int streams, int64_t tokens) {
+  const RouterProcess router = StartRouter();
+  const int cpus = static_cast<int>(sysconf(_SC_NPROCESSORS_ONLN));
+  if (cpus > 1) PinTo(1, cpus - 1);
+  net::PrepareGrpc();
+  SetLogLevel(LogLevel::kError);
+  FakeAttentionNode node;
+  FakeMember expert(router.address, ExpertHello("e1", router.fingerprint));
+  FakeMember attention(router.address, AttentionHello("a1", router.fingerprint, node.address()));
+  const auto stub = v1::ClusterService::NewStub(net::MakeChannel(router.address));
+  const auto ready = [&] {
+    grpc::ClientContext context;
+    v1::GetStatusResponse status;
+    return stub->GetStatus(&context, {}, &status).ok() && status.ready();
+  };
+  ATOLL_CHECK(WaitFor(ready), "the router did not get ready");
+  for (const double rate : {20000.0, 50000.0, 1e9}) Throughput(router, node, streams, tokens, rate);
+  const double bare = BareLatencyUs(1000);
+  const double routed = RoutedLatencyUs(router, node, 1000);
+  std::printf("latency of a token, median: bare stream %.0f us, through the router %.0f us: added %.0f us = %.2f x a bare stream\n", bare, routed,
+              routed - bare, (routed - bare) / bare);
+  kill(router.pid, SIGKILL);
+  waitpid(router.pid, nullptr, 0);
+  return 0;
+}
+
+}  // namespace
+}  // namespace atoll::router
+
+int main(int argc, char** argv) {
+  return atoll::router::Main(argc > 1 ? std::atoi(argv[1]) : 64, argc > 2 ? std::strtoll(argv[2], nullptr, 10) : 1000);
+}
