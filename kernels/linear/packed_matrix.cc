@@ -136,7 +136,7 @@ int64_t CopyLaneOf(const PackSource& source, const PackedMatrix& matrix, const K
 int64_t PackPanel(const PackSource& source, const PackedMatrix& matrix, int64_t panel, std::byte* to) {
   const PanelRange range = PanelOutputs(matrix, panel);
   int64_t nan_at = -1;
-  std::memset(to, 0, matrix.panel_bytes);
+  std::fill_n(to, matrix.panel_bytes, std::byte{0});
   for (int64_t k = 0; k < matrix.inputs;) {
     const KBlock block = KBlockAt(matrix, k);
     if (matrix.scale_bytes > 0) {
