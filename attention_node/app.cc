@@ -113,10 +113,11 @@ void App::Join(const AttentionOptions& options, const node::NodeSettings& settin
   connector.caller.caller_incarnation = settings.incarnation;
   connector.caller.terms = node::TermsOf(shard_.config, checkpoint_->fingerprint(), settings.activation_dtype);
   connector_ = std::make_unique<PeerConnector>(std::move(connector), *client_);
-  membership_ = std::make_unique<Membership>(MembershipParts{core_.get(), client_.get(), connector_.get(), &stop});
+  const std::string control_address = node::AdvertisedAddress(options.node, server_->address());
+  membership_ = std::make_unique<Membership>(MembershipParts{core_.get(), client_.get(), connector_.get(), &stop, control_address});
   node::ClusterClientOptions cluster;
   cluster.router_address = options.node.router;
-  cluster.identity = node::IdentityOf(settings, node::AdvertisedAddress(options.node, server_->address()));
+  cluster.identity = node::IdentityOf(settings, control_address);
   cluster.identity.model_fingerprint = checkpoint_->fingerprint();
   cluster.identity.numerics_fingerprint = numerics_fingerprint_;
   cluster.model = shard_.config;

@@ -87,7 +87,7 @@ AttentionCore::AttentionCore(const CoreOptions& options, const CoreParts& parts)
     : options_(options), parts_(parts),
       bounds_{static_cast<int32_t>(parts.shard->config.vocab_size), options.max_model_len, options.pages},
       vocabulary_(VocabularyOf(parts.shard->config, parts.eos_ids, options.token_count)), mailbox_(options.max_queued),
-      counts_(parts.shard->config), pages_free_(options.pages), pool_(options.pages),
+      counts_(parts.shard->config), pages_free_(options.pages), shares_processors_(options.shares_processors), pool_(options.pages),
       page_bytes_(static_cast<size_t>(model::PageBytes(parts.shard->config, options.activation_dtype))),
       runner_({parts.shard, parts.kernels, parts.exchange, &counts_, parts.clock},
               {options.max_num_batched_tokens, options.activation_dtype, kernels::Threads(parts.kernels)}),
@@ -175,7 +175,7 @@ AttentionCore::Live& AttentionCore::LiveOfShare(int32_t share) { return *live_[d
 void AttentionCore::RunStep() {
   int32_t rows = 0;
   for (const StepShare& share : shares_) rows += share.row_count;
-  BuildStep(shares_, ChooseMicroBatches(rows, options_.shares_processors, options_.micro_batches), plan_);
+  BuildStep(shares_, ChooseMicroBatches(rows, shares_processors_, options_.micro_batches), plan_);
   plan_.step = steps_.fetch_add(1) + 1;
   results_.assign(shares_.size(), SampleResult{});
   Reader reader(*this);

@@ -36,7 +36,7 @@ struct CoreOptions {
   int32_t token_count = 0;               // ids that have a token, others are never sampled; 0: all
   DType activation_dtype = DType::kBF16;
   MicroBatchSetting micro_batches = MicroBatchSetting::kAuto;
-  bool shares_processors = true;         // with its expert nodes
+  bool shares_processors = true;         // with its expert nodes, until SetSharesProcessors
 };
 
 // Called on the step thread, once per step, with all that it brought. Returns at once.
@@ -80,6 +80,8 @@ class AttentionCore {
   void Cancel(SequenceKey key);
   // Thread-safe. For a submitter that is gone: pages are free by the next step, no further event is delivered.
   void CancelStream(uint64_t stream);
+  // Thread-safe. Whether expert nodes run on this machine: two micro-batches gain nothing there.
+  void SetSharesProcessors(bool shares) { shares_processors_ = shares; }
   CoreLoad load() const;
   ExpertCounts& expert_counts() { return counts_; }
   const CoreOptions& options() const { return options_; }
@@ -111,6 +113,7 @@ class AttentionCore {
   Mailbox mailbox_;
   ExpertCounts counts_;
   std::atomic<int32_t> running_{0}, pages_free_{0};
+  std::atomic<bool> shares_processors_;
   std::atomic<uint64_t> steps_{0};
 
   // Step thread only from here on.

@@ -35,7 +35,8 @@ void ExpertClient::SetView(node::ClusterView view) {
     std::lock_guard lock(mutex_);
     if (view.placement.epoch < newest_.placement.epoch) return;
     newest_ = std::move(view);
-    newest_is_active_ = false;
+    newest_since_ns_ = clock_.NowNs();
+    pending_ = true;
     std::erase_if(lost_, [&](const auto& entry) {
       return std::none_of(newest_.expert_nodes.begin(), newest_.expert_nodes.end(),
                           [&](const node::ExpertPeer& peer) { return peer.node_id == entry.first && peer.alive; });
@@ -82,7 +83,7 @@ absl::Status ExpertClient::Connect(const node::ExpertPeer& peer, net::SessionTic
 ExchangeReport ExpertClient::Report() const {
   std::lock_guard lock(mutex_);
   ExchangeReport report;
-  report.epoch_ready = newest_is_active_ ? newest_.placement.epoch : 0;
+  report.epoch_ready = epoch_ready_;
   report.epoch_oldest_in_flight = report.epoch_ready;
   for (const std::atomic<uint64_t>& epoch : epochs_in_flight_) {
     if (const uint64_t open = epoch.load(); open != 0) report.epoch_oldest_in_flight = std::min(report.epoch_oldest_in_flight, open);
@@ -214,14 +215,20 @@ void ExpertClient::OnClosed(net::Link& link, const absl::Status& reason) {
 }
 
 void ExpertClient::Refresh() {
-  if (!changed_.exchange(false)) return;
-  CloseUnwanted();
+  const bool changed = changed_.exchange(false);
+  if (!changed && !pending_) return;
+  if (changed) CloseUnwanted();
   std::lock_guard lock(mutex_);
-  if (!newest_is_active_ && AllLinksOpen()) {
-    active_.view = newest_;
-    newest_is_active_ = true;
-  }
-  Activate();
+  if (pending_ || epoch_ready_ < newest_.placement.epoch) FollowNewest();
+  FillLinks();
+}
+
+void ExpertClient::FollowNewest() {
+  const bool all_open = AllLinksOpen();
+  if (all_open) epoch_ready_ = newest_.placement.epoch;
+  if (!pending_ || (!all_open && clock_.NowNs() - newest_since_ns_ < options_.view_wait_ms * kNsPerMs)) return;
+  active_.view = newest_;
+  pending_ = false;
 }
 
 bool ExpertClient::Wanted(const PeerKey& key) const {
@@ -250,7 +257,7 @@ bool ExpertClient::AllLinksOpen() const {
   });
 }
 
-void ExpertClient::Activate() {
+void ExpertClient::FillLinks() {
   const std::vector<node::ExpertPeer>& nodes = active_.view.expert_nodes;
   active_.links.assign(nodes.size(), nullptr);
   active_.usable.assign(nodes.size(), false);

@@ -30,6 +30,9 @@ namespace atoll::attention_node {
 
 struct ExpertClientOptions {
   int64_t dispatch_timeout_ms = 30000;  // from posting until every result is there
+  // A newer view is followed as soon as all its links are open, so that none of its nodes is missed, or after this time:
+  // one node that cannot be reached must not keep the others' rows on an old table.
+  int64_t view_wait_ms = 1000;
 };
 
 struct ExchangeReport {
@@ -78,7 +81,8 @@ class ExpertClient final : public ExpertExchange, public net::LinkHandler {
 
   void Refresh();
   void CloseUnwanted();
-  void Activate();
+  void FollowNewest();
+  void FillLinks();
   bool Wanted(const PeerKey& key) const;
   bool AllLinksOpen() const;
   void SendParts(OpenDispatch& open);
@@ -91,10 +95,12 @@ class ExpertClient final : public ExpertExchange, public net::LinkHandler {
 
   mutable std::mutex mutex_;  // never held while the host is called
   node::ClusterView newest_;                 // guarded by mutex_
-  bool newest_is_active_ = true;             // guarded by mutex_
+  int64_t newest_since_ns_ = 0;              // guarded by mutex_
+  uint64_t epoch_ready_ = 0;                 // guarded by mutex_
   std::map<PeerKey, PeerLink> links_;        // guarded by mutex_
   std::map<std::string, std::string> lost_;  // guarded by mutex_; node id -> reason
   std::atomic<bool> changed_{false};
+  std::atomic<bool> pending_{false};         // newest_ is not followed yet
   std::array<std::atomic<uint64_t>, kMicroBatchesMax> epochs_in_flight_{};  // 0: none
 
   ActiveView active_;

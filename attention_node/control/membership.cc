@@ -1,10 +1,18 @@
 #include "attention_node/control/membership.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "base/log.h"
 
 namespace atoll::attention_node {
+
+bool SharesHost(const node::ClusterView& view, const std::string& control_address) {
+  const std::string host = control_address.substr(0, control_address.rfind(':'));
+  return std::any_of(view.expert_nodes.begin(), view.expert_nodes.end(), [&](const node::ExpertPeer& peer) {
+    return peer.alive && peer.control_address.substr(0, peer.control_address.rfind(':')) == host;
+  });
+}
 
 node::NodeState Membership::CurrentState() {
   const CoreOptions& options = parts_.core->options();
@@ -35,6 +43,7 @@ node::Heartbeat Membership::TakeHeartbeat() {
 
 void Membership::OnView(node::ClusterView view) {
   LogInfo("placement epoch ", view.placement.epoch, " over ", view.expert_nodes.size(), " expert nodes");
+  parts_.core->SetSharesProcessors(SharesHost(view, parts_.control_address));
   parts_.client->SetView(std::move(view));
   parts_.connector->Notify();
 }

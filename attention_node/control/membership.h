@@ -2,6 +2,8 @@
 
 // What an attention node tells the router and does at its word.
 
+#include <string>
+
 #include "attention_node/control/peer_connector.h"
 #include "attention_node/core.h"
 #include "attention_node/expert_client.h"
@@ -15,7 +17,11 @@ struct MembershipParts {
   ExpertClient* client = nullptr;
   PeerConnector* connector = nullptr;
   node::StopSignal* stop = nullptr;
+  std::string control_address;  // as other processes reach this node
 };
+
+// Whether a living expert node of the view is reached under the same host as `control_address`.
+bool SharesHost(const node::ClusterView& view, const std::string& control_address);
 
 // Called from the cluster client's threads; all parts outlive it.
 class Membership final : public node::ClusterMember {

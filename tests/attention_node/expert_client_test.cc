@@ -191,6 +191,24 @@ TEST_F(ExpertClientTest, AViewIsReadyOnceAllItsLinksAreOpen) {
   EXPECT_EQ(client_.Report().epoch_ready, 4u);
 }
 
+// One node that nobody can reach: its rows fail, the other one's are served after a while.
+TEST_F(ExpertClientTest, AnUnreachableNodeDoesNotKeepTheViewForEver) {
+  client_.SetView(View(4));
+  ASSERT_TRUE(client_.Connect(client_.MissingPeers()[0], experts_["a"]->Allow("attention")).ok());
+  Turn();
+  Post({0, 2, 0, 1});
+  EXPECT_EQ(Take().size(), 2u);
+  for (int i = 0; i < 50; ++i) clock_.AdvanceNs(20'000'000), Turn(1);
+  Post({0, 2, 0, 1}, 2);
+  Turn();
+  ASSERT_TRUE(client_.Done(0));
+  EXPECT_THAT(Take(), testing::ElementsAre(Key(1)));
+  ExpectResults({1});
+  EXPECT_EQ(client_.Report().epoch_ready, 0u);
+  ConnectMissing();
+  EXPECT_EQ(client_.Report().epoch_ready, 4u);
+}
+
 TEST_F(ExpertClientTest, ResultsOfTwoNodesMeetInTheirSlots) {
   Ready(4);
   Post({0, 1, 3, 2, 5, 1, 4, 0});
