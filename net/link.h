@@ -94,7 +94,8 @@ class LinkHost {
   // LinkTicker calls it.
   virtual void Tick() = 0;
 
-  // Opens with a ticket that the peer minted. The link is kConnecting; OnOpen or OnClosed follows.
+  // Opens with a ticket that the peer minted. The link is kConnecting; OnOpen or OnClosed follows. A host name in the
+  // ticket's address is looked up here, which may wait.
   virtual absl::StatusOr<Link*> Connect(const SessionTicket& ticket) = 0;
   // Mints a session that `peer_name` may connect with once, soon. ResourceExhausted over the caps.
   virtual absl::StatusOr<SessionTicket> AllowSession(const std::string& peer_name, const SessionTerms& terms) = 0;
