@@ -1,7 +1,7 @@
 #include "net/memory/memory_network.h"
 
 #include "net/session/channel.h"
-#include "tests/net/link_suite_cases.h"
+#include "tests/net/hostile_suite_cases.h"
 
 namespace atoll::net {
 namespace {

@@ -14,8 +14,8 @@
 #include "base/check.h"
 #include "net/ucx/ucx_host.h"
 #include "tests/bench/link/bare_ping_pong.h"
-#include "tests/net/child_process.h"
-#include "tests/net/ticket_text.h"
+#include "tests/net/ucx/child_process.h"
+#include "tests/net/ucx/ticket_text.h"
 
 namespace atoll::net {
 namespace {

@@ -2,10 +2,10 @@
 #include "net/ucx/ucx_transport.h"
 #include <signal.h>
 
-#include "tests/net/child_process.h"
-#include "tests/net/link_suite_cases.h"
-#include "tests/net/listening_ports.h"
-#include "tests/net/ticket_text.h"
+#include "tests/net/ucx/child_process.h"
+#include "tests/net/hostile_suite_cases.h"
+#include "tests/net/ucx/listening_ports.h"
+#include "tests/net/ucx/ticket_text.h"
 
 namespace atoll::net {
 namespace {

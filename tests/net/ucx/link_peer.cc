@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "net/ucx/ucx_host.h"
-#include "tests/net/ticket_text.h"
+#include "tests/net/ucx/ticket_text.h"
 
 namespace atoll::net {
 namespace {

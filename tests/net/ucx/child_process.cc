@@ -1,4 +1,4 @@
-#include "tests/net/child_process.h"
+#include "tests/net/ucx/child_process.h"
 
 #include <fcntl.h>
 #include <linux/close_range.h>

@@ -1,4 +1,4 @@
-#include "tests/net/listening_ports.h"
+#include "tests/net/ucx/listening_ports.h"
 
 #include <arpa/inet.h>
 #include <netinet/in.h>

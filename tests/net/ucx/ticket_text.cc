@@ -1,4 +1,4 @@
-#include "tests/net/ticket_text.h"
+#include "tests/net/ucx/ticket_text.h"
 
 #include <array>
 #include <sstream>
