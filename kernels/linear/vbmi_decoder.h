@@ -1,3 +1,5 @@
+#pragma once
+
 // Included by the AVX-512 files of linear that have VBMI, after panel_avx512.h and on its terms.
 
 namespace atoll::kernels {
