@@ -40,6 +40,13 @@ TEST(ForwardExact, ChunksAndMicroBatchesDoNotShow) {
   EXPECT_TRUE(SameBits(whole, pass->Run(MakeRun(150, 33, 2)))) << "two micro-batches, chunks of 33";
 }
 
+// Beyond one segment of keys (1,024 positions), where partial results merge.
+TEST(ForwardExact, SegmentsDoNotShow) {
+  const std::unique_ptr<ForwardPass> pass = Load({.kernels = {kernels::DetectIsa(), nullptr}});
+  const ForwardTrace whole = pass->Run(MakeRun(1100, 512, 1));
+  EXPECT_TRUE(SameBits(whole, pass->Run(MakeRun(1100, 300, 2)))) << "chunks of 300, two micro-batches";
+}
+
 TEST(ForwardExact, InstructionSetsAndThreadsDoNotShow) {
   kernels::ComputePoolOptions two_threads;
   two_threads.threads = 2;

@@ -77,11 +77,11 @@ class Reference : public testing::TestWithParam<std::string> {
     return pass.ok() ? *std::move(pass) : nullptr;
   }
 
-  // Runs prompt `name` with its own split into classes.
-  ForwardTrace Trace(ForwardPass& pass, const std::string& name) const {
+  // Runs prompt `name` with its own split into classes; `long` is all prompt unless `generated`.
+  ForwardTrace Trace(ForwardPass& pass, const std::string& name, bool generated = false) const {
     ForwardRun run;
-    for (const int32_t id : file_->Read<int32_t>(name + ".input_ids")) run.tokens.push_back(id);
-    run.prompt_count = static_cast<int32_t>(run.tokens.size());
+    run.tokens = file_->Read<int32_t>(name + ".input_ids");
+    run.prompt_count = generated ? 1 : static_cast<int32_t>(run.tokens.size());
     if (name != "long") run.prompt_count = static_cast<int32_t>(outputs_["prompts"][std::stoi(name)]["prompt_ids"].size());
     return pass.Run(run);
   }
@@ -121,17 +121,19 @@ TEST_P(Reference, Float32LogitsAreWithin2e3) {
   ASSERT_NE(pass, nullptr);
   std::vector<std::string> names = Prompts();
   ASSERT_GT(names.size(), 4u);
-  names.push_back("long");
   double max = 0;
-  for (const std::string& name : names) {
-    int position = 0;
-    for (const Difference& difference : Differences(name, Trace(*pass, name))) {
-      EXPECT_LE(difference.max, 2e-3) << "prompt " << name << ", position " << position;
-      EXPECT_TRUE(difference.same_choice || difference.gap <= 4e-3) << "prompt " << name << ", position " << position;
+  const auto check = [&](const std::string& name, const ForwardTrace& trace) {
+    int row = 0;
+    for (const Difference& difference : Differences(name, trace)) {
+      EXPECT_LE(difference.max, 2e-3) << "prompt " << name << ", row " << row;
+      EXPECT_TRUE(difference.same_choice || difference.gap <= 4e-3) << "prompt " << name << ", row " << row;
       max = std::max(max, difference.max);
-      ++position;
+      ++row;
     }
-  }
+  };
+  for (const std::string& name : names) check(name, Trace(*pass, name));
+  check("long", Trace(*pass, "long"));
+  check("long", Trace(*pass, "long", true));
   RecordProperty("max_logit_difference", absl::StrCat(max));
   std::printf("%s float32: largest logit difference %.2e\n", GetParam().c_str(), max);
 }
@@ -181,7 +183,11 @@ TEST_P(Reference, ServedArithmeticIsWithinTheStatedMeans) {
   for (const std::string& name : Prompts()) add(name, Trace(*pass, name));
   const ForwardTrace trace = Trace(*pass, "long");
   add("long", trace);
-  const double nll = MeanNll(trace, file_->Read<int32_t>("long.input_ids"));
+  const ForwardTrace generated = Trace(*pass, "long", true);
+  add("long", generated);
+  const std::vector<int32_t> tokens = file_->Read<int32_t>("long.input_ids");
+  const double nll = MeanNll(trace, tokens);
+  EXPECT_NEAR(MeanNll(generated, tokens), outputs_["long_mean_nll"].get<double>(), 0.01);
   std::printf("%s bfloat16: rms %.4f, nearest 98 %% %.4f; KL %.5f, nearest 98 %% %.5f; nll %.4f of %.4f; %zu positions\n",
               GetParam().c_str(), Mean(rms, 1), Mean(rms, 0.98), Mean(kl, 1), Mean(kl, 0.98), nll,
               outputs_["long_mean_nll"].get<double>(), rms.size());
