@@ -15,6 +15,7 @@ int RunChat(int argc, const char* const* argv);
 int RunStatus(int argc, const char* const* argv);
 int RunTokenize(int argc, const char* const* argv);
 int RunDetokenize(int argc, const char* const* argv);
+int RunBalanceSim(int argc, const char* const* argv);
 int RunModel(int argc, const char* const* argv);
 
 // "error: UNAVAILABLE: message" as one line on standard error; returns 1.

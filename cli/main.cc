@@ -22,6 +22,7 @@ constexpr Command kCommands[] = {
     {"status", "show the nodes, their loads and the balance of the experts", RunStatus},
     {"tokenize", "turn standard input into token ids", RunTokenize},
     {"detokenize", "turn token ids on standard input into text", RunDetokenize},
+    {"balance-sim", "place recorded expert loads and judge the balance", RunBalanceSim},
     {"model", "inspect a checkpoint or make a random one", RunModel},
 };
 
@@ -32,7 +33,7 @@ constexpr const char* kExamples =
 
 void PrintCommands(std::ostream& out) {
   out << "atoll: serves models of the DeepSeek-V3 architecture on a cluster\n\n" << kExamples << "\ncommands:\n";
-  for (const Command& command : kCommands) out << "  " << command.name << std::string(12 - std::strlen(command.name), ' ') << command.summary << "\n";
+  for (const Command& command : kCommands) out << "  " << command.name << std::string(13 - std::strlen(command.name), ' ') << command.summary << "\n";
   out << "\natoll COMMAND --help says more; atoll --version\n";
 }
 

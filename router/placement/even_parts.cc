@@ -6,6 +6,7 @@
 namespace atoll::router {
 namespace {
 
+constexpr int32_t kThoroughSwapsPerNode = 20;
 constexpr double kEvenEnough = 1.0003;  // highest / mean
 
 struct Part {
@@ -22,7 +23,7 @@ struct Swap {
 
 class PartEvener {
  public:
-  PartEvener(Packing& packing, int32_t experts) : packing_(packing), root_(packing.nodes().count()) {
+  PartEvener(Packing& packing, int32_t experts, bool thoroughly) : packing_(packing), thoroughly_(thoroughly), root_(packing.nodes().count()) {
     std::iota(root_.begin(), root_.end(), 0);
     for (int32_t e = 0; e < experts; ++e)
       for (const int32_t node : packing.HostsOf(e)) root_[Root(node)] = Root(packing.HostsOf(e)[0]);
@@ -38,7 +39,8 @@ class PartEvener {
     for (Part& part : parts_) Sort(part);
   }
 
-  void Run(int32_t rounds_max) {
+  void Run() {
+    const int32_t rounds_max = packing_.nodes().count() * (thoroughly_ ? kThoroughSwapsPerNode : 1);
     for (int32_t round = 0; round < rounds_max && parts_.size() > 1; ++round) {
       const auto hottest = std::max_element(parts_.begin(), parts_.end(), [](const Part& a, const Part& b) { return a.level() < b.level(); });
       const auto hot = static_cast<int32_t>(hottest - parts_.begin());
@@ -63,7 +65,7 @@ class PartEvener {
   Swap BestSwap(int32_t hot) const {
     Swap best{-1, 0, 0, parts_[hot].level() * (1 - 1e-9)};
     for (int32_t p = 0; p < static_cast<int32_t>(parts_.size()); ++p)
-      if (p != hot && parts_[p].level() < packing_.mean_level()) TryPart(hot, p, best);
+      if (p != hot && parts_[p].level() < (thoroughly_ ? best.highest : packing_.mean_level())) TryPart(hot, p, best);
     return best;
   }
 
@@ -99,12 +101,13 @@ class PartEvener {
   }
 
   Packing& packing_;
+  const bool thoroughly_;
   std::vector<int32_t> root_;
   std::vector<Part> parts_;
 };
 
 }  // namespace
 
-void EvenParts(Packing& packing, int32_t experts, int32_t rounds_max) { PartEvener(packing, experts).Run(rounds_max); }
+void EvenParts(Packing& packing, int32_t experts, bool thoroughly) { PartEvener(packing, experts, thoroughly).Run(); }
 
 }  // namespace atoll::router

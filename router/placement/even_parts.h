@@ -7,7 +7,8 @@
 
 namespace atoll::router {
 
-// Swaps experts of one replica between parts until no swap lowers the fullest part, or `rounds_max` swaps are done.
-void EvenParts(Packing& packing, int32_t experts, int32_t rounds_max);
+// Swaps experts of one replica between parts until no swap lowers the fullest part or enough swaps are done. Otherwise
+// than `thoroughly`, only parts below the mean are asked and one swap per node is enough.
+void EvenParts(Packing& packing, int32_t experts, bool thoroughly);
 
 }  // namespace atoll::router

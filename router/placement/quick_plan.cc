@@ -10,8 +10,6 @@
 namespace atoll::router {
 namespace {
 
-constexpr int32_t kSwapsPerNode = 1;
-
 // The replica graph is a shallow tree of hubs. Noise of a batch has to flow through the experts that two nodes share, so
 // the hottest experts come first and lie in the middle; each further one joins fresh nodes to the hub nearest to the
 // middle that its shared experts do not fill by themselves. A hub may hold more than its even part: it can send all of it away.
@@ -34,7 +32,7 @@ class QuickPlanner {
     std::stable_sort(outside_.begin(), outside_.end(), [&](int32_t a, int32_t b) { return nodes.speed[a] > nodes.speed[b]; });
   }
 
-  LayerPlacement Plan() {
+  LayerPlacement Plan(bool even_thoroughly) {
     for (const int32_t e : order_) {
       if (packing_.copies(e) == 1) continue;
       if (joins_all_) PutInTree(e);
@@ -42,7 +40,7 @@ class QuickPlanner {
       for (const int32_t host : packing_.HostsOf(e)) root_[Root(host)] = Root(packing_.HostsOf(e)[0]);
     }
     PutSingles();
-    if (!joins_all_) EvenParts(packing_, static_cast<int32_t>(order_.size()), kSwapsPerNode * packing_.nodes().count());
+    if (!joins_all_) EvenParts(packing_, static_cast<int32_t>(order_.size()), even_thoroughly);
     return packing_.Finish();
   }
 
@@ -135,7 +133,7 @@ absl::StatusOr<LayerPlacement> PlanQuick(std::span<const double> loads, const La
   if (nodes.slots_total() < experts)
     return absl::ResourceExhaustedError(absl::StrCat("placement: ", experts, " experts of a layer do not fit in ", nodes.slots_total(),
                                                      " slots on ", nodes.count(), " nodes; add expert nodes or memory"));
-  return QuickPlanner(loads, nodes, options.min_replicas).Plan();
+  return QuickPlanner(loads, nodes, options.min_replicas).Plan(options.even_thoroughly);
 }
 
 }  // namespace atoll::router

@@ -15,6 +15,8 @@ struct QuickPlanOptions {
   // Copies that every expert gets, in different failure domains as far as there are any, before load decides the rest;
   // fewer where the slots do not reach or there are fewer nodes.
   int32_t min_replicas = 1;
+  // Where the graph cannot be joined: look at all parts to even one out, as long as that helps (some times slower).
+  bool even_thoroughly = false;
 };
 
 // loads: [experts], 0 or more. Never two copies on a node, never more than a node's slots. RESOURCE_EXHAUSTED, with
