@@ -76,8 +76,11 @@ TEST(PeerWatch, CountsSilenceOnlyWhileItsOwnTicksAreOnTime) {
   EXPECT_TRUE(watch.IsPeerSilent());
   watch.OnReceived();
   EXPECT_FALSE(watch.IsPeerSilent());
-  watch.Tick(now += 10'000 * kMs);  // this process was stopped
+  for (int i = 0; i < 24; ++i) watch.Tick(now += 10'000 * kMs);  // this process was stopped, again and again
   EXPECT_FALSE(watch.IsPeerSilent());
+  watch.Tick(now += 10'000 * kMs);  // but even then not blind for ever
+  EXPECT_TRUE(watch.IsPeerSilent());
+  watch.OnReceived();
   watch.Tick(now -= 5 * kMs);  // a clock that goes back counts nothing
   EXPECT_FALSE(watch.IsPeerSilent());
 }

@@ -1,5 +1,5 @@
-// net_link_peer TRANSPORTS HIDDEN SESSIONS: an expert node without experts. Prints one ticket per session, then answers
-// every dispatch part with a result of its size, until it is killed.
+// net_link_peer TRANSPORTS HIDDEN SESSIONS [kept]: an expert node without experts. Prints one ticket per session, then
+// answers every dispatch part with a result of its size, until it is killed; row by row, or with "kept" as one kept piece.
 
 #include <cstdio>
 #include <cstdlib>
@@ -14,6 +14,8 @@ namespace {
 
 class Answerer final : public LinkHandler {
  public:
+  explicit Answerer(bool kept) : kept_(kept) {}
+
   void OnFrame(Link& link, const FrameHeader& header, std::span<const std::byte>) override { asked_.emplace_back(&link, header); }
   void OnOpen(Link&) override {}
   void OnClosed(Link& link, const absl::Status&) override {
@@ -34,16 +36,22 @@ class Answerer final : public LinkHandler {
     result.type = FrameType::kResult;
     result.dtype = limits.result_dtype;
     result.row_count = 0;
-    const auto piece = std::span<const std::byte>(*rows_).first(result.pair_count * WireRowBytes(limits.result_dtype, limits.hidden_size));
-    (void)asked.first->SendKept(result, Payload(&piece, 1), rows_);
+    const size_t row_bytes = WireRowBytes(limits.result_dtype, limits.hidden_size);
+    const auto whole = std::span<const std::byte>(*rows_).first(result.pair_count * row_bytes);
+    if (kept_) return (void)asked.first->SendKept(result, Payload(&whole, 1), rows_);
+    pieces_.clear();
+    for (uint32_t i = 0; i < result.pair_count; ++i) pieces_.push_back(whole.subspan(i * row_bytes, row_bytes));
+    (void)asked.first->Send(result, pieces_);
   }
 
+  const bool kept_;
   std::vector<std::pair<Link*, FrameHeader>> asked_;
+  std::vector<std::span<const std::byte>> pieces_;
   std::shared_ptr<std::vector<std::byte>> rows_ = std::make_shared<std::vector<std::byte>>(kPartBytesMax);  // with sends under way
 };
 
-int Run(const char* transports, uint32_t hidden, int sessions) {
-  Answerer answerer;
+int Run(const char* transports, uint32_t hidden, int sessions, bool kept) {
+  Answerer answerer(kept);
   const auto kind = ParseUcxTransports(transports);
   if (!kind) return 2;
   const auto host = OpenUcxHost({.name = "peer", .incarnation = RandomNumber()}, {.transports = *kind}, answerer);
@@ -69,6 +77,6 @@ int Run(const char* transports, uint32_t hidden, int sessions) {
 }  // namespace atoll::net
 
 int main(int argc, char** argv) {
-  if (argc != 4) return 2;
-  return atoll::net::Run(argv[1], static_cast<uint32_t>(std::atoi(argv[2])), std::atoi(argv[3]));
+  if (argc < 4 || argc > 5) return 2;
+  return atoll::net::Run(argv[1], static_cast<uint32_t>(std::atoi(argv[2])), std::atoi(argv[3]), argc == 5);
 }
