@@ -19,6 +19,8 @@ namespace {
 // What may wait to be sent to a node that does not read.
 constexpr size_t kSequencesMax = 16384;
 constexpr size_t kQueuedMax = 4 * kSequencesMax;
+constexpr int64_t kRetryAfterMs = 500;
+constexpr size_t kFailureBytesMax = 1024;
 
 void FillSampling(const Sampling& from, v1::Sampling& to) {
   to.set_temperature(from.temperature);
@@ -60,14 +62,22 @@ StageTimes ReadTimes(const v1::StageTimes& from) {
           .steps = from.steps()};
 }
 
+// What may pass by itself says when to try again.
+absl::Status ReadFailure(const v1::SequenceEnd& from) {
+  absl::Status status = net::FromGrpcStatus(grpc::Status(static_cast<grpc::StatusCode>(from.code()), from.message().substr(0, kFailureBytesMax)));
+  if (status.ok()) return status;
+  ErrorInfo info{.reason = "SEQUENCE_FAILED", .metadata = {}, .retry_after_ms = {}};
+  if (absl::IsUnavailable(status) || absl::IsResourceExhausted(status)) info.retry_after_ms = kRetryAfterMs;
+  return WithErrorInfo(std::move(status), info);
+}
+
 SequenceEnd ReadEnd(const v1::SequenceEnd& from) {
   SequenceEnd end{.reason = EndReason::kFailed, .failure = absl::OkStatus(), .times = ReadTimes(from.times())};
   switch (from.reason()) {
     case v1::END_REASON_STOP: end.reason = EndReason::kStop; break;
     case v1::END_REASON_LENGTH: end.reason = EndReason::kLength; break;
     case v1::END_REASON_CANCELLED: end.reason = EndReason::kCancelled; break;
-    default:
-      end.failure = net::FromGrpcStatus(grpc::Status(static_cast<grpc::StatusCode>(from.code()), from.message()));
+    default: end.failure = ReadFailure(from);
   }
   return end;
 }
@@ -213,7 +223,7 @@ void RunStreamClient::OnMessage(v1::RunResponse& message) {
 absl::Status RunStreamClient::Lost(const absl::Status& status) const {
   return WithErrorInfo(absl::UnavailableError(absl::StrCat("attention node ", options_.node_id, " is lost",
                                                            status.message().empty() ? "" : ": ", status.message(), "; try again")),
-                       {.reason = "ATTENTION_NODE_LOST", .metadata = {{"node", options_.node_id}}, .retry_after_ms = 500});
+                       {.reason = "ATTENTION_NODE_LOST", .metadata = {{"node", options_.node_id}}, .retry_after_ms = kRetryAfterMs});
 }
 
 void RunStreamClient::OnEnd(const absl::Status& status) {

@@ -27,6 +27,7 @@ absl::StatusOr<StreamId> ClusterState::OnHello(const NodeHello& hello, int64_t n
   if (former != 0) orders.ends.push_back({former, absl::AbortedError(absl::StrCat("node ", hello.node_id, " has joined again"))});
   if (told_[hello.node_id].connected) orders.disconnects.push_back(hello.node_id);
   told_[hello.node_id] = {};
+  std::erase_if(told_, [&](const auto& entry) { return registry_.Find(entry.first) == nullptr; });
   Raise(hello.loaded_epoch);
   orders.log.push_back(absl::StrCat(NodeRoleName(hello.role), " node ", hello.node_id, " joined (", hello.control_address, ", ",
                                     hello.backend, ", speed ", hello.speed, ")"));

@@ -12,7 +12,10 @@ namespace {
 
 using Stream = net::BidiServerStream<v1::JoinRequest, v1::JoinResponse>;
 
-constexpr size_t kQueuedMax = 64;  // messages to a node that does not read
+constexpr size_t kQueuedMax = 64;         // messages to a node that does not read
+constexpr int kLoadedMax = 1 << 20;       // experts that a hello may name
+constexpr size_t kLostPeersMax = 256;     // entries of a heartbeat that are looked at
+constexpr size_t kReasonBytesMax = 256;   // of a text that a node sends
 
 std::vector<model::ExpertId> ReadExperts(const google::protobuf::RepeatedPtrField<v1::LayerExperts>& layers) {
   std::vector<model::ExpertId> ids;
@@ -34,6 +37,9 @@ absl::StatusOr<NodeHello> ReadHello(const v1::Hello& from) {
   if (from.role() != v1::NODE_ROLE_ATTENTION && from.role() != v1::NODE_ROLE_EXPERT) {
     return absl::InvalidArgumentError(absl::StrCat("hello: role must be attention or expert, found ", static_cast<int>(from.role())));
   }
+  int64_t loaded = 0;
+  for (const v1::LayerExperts& layer : from.loaded()) loaded += layer.experts_size();
+  if (loaded > kLoadedMax) return absl::InvalidArgumentError(absl::StrCat("hello: ", loaded, " loaded experts are more than any model has"));
   NodeHello hello;
   hello.role = from.role() == v1::NODE_ROLE_ATTENTION ? NodeRole::kAttention : NodeRole::kExpert;
   hello.node_id = from.node_id();
@@ -63,7 +69,9 @@ NodeHeartbeat ReadHeartbeat(const v1::Heartbeat& from) {
   heartbeat.loaded_bytes = from.loaded_bytes();
   heartbeat.to_load_bytes = from.to_load_bytes();
   heartbeat.rows_run = from.rows_run();
-  heartbeat.lost_peers = {from.lost_peers().begin(), from.lost_peers().end()};
+  for (const auto& [id, reason] : from.lost_peers()) {
+    if (heartbeat.lost_peers.size() < kLostPeersMax) heartbeat.lost_peers[id.substr(0, kReasonBytesMax)] = reason.substr(0, kReasonBytesMax);
+  }
   for (const v1::LayerCounts& counts : from.expert_counts()) {
     heartbeat.expert_counts.push_back({.layer = static_cast<int32_t>(counts.layer()),
                                        .prompt = {counts.prompt().begin(), counts.prompt().end()},
@@ -170,8 +178,6 @@ class JoinCall {
     ATOLL_ASSIGN_OR_RETURN(id_, control_->OnHello(hello, std::make_shared<JoinStreamSender>(stream_, options_)));
     return absl::OkStatus();
   }
-
-  static constexpr size_t kReasonBytesMax = 256;
 
   const std::shared_ptr<Stream> stream_;
   const ClusterServiceOptions options_;

@@ -16,36 +16,14 @@
 #include "base/clock.h"
 #include "base/status.h"
 #include "router/admission.h"
-#include "router/attention/attention_client.h"
 #include "router/attention/choose_node.h"
 #include "router/inference/served_model.h"
+#include "router/inference/serving.h"
 #include "router/request/request.h"
 #include "router/request/request_stream.h"
 #include "router/request/validation.h"
 
 namespace atoll::router {
-
-// An attention node that may be given work.
-struct AttentionSeat {
-  std::shared_ptr<AttentionClient> client;
-  int32_t max_num_seqs = 0;
-  int32_t max_queued = 0;
-  int32_t max_model_len = 0;
-};
-
-// The cluster as a request sees it; immutable.
-struct Serving {
-  std::vector<AttentionSeat> seats;  // none: not ready
-  std::string not_ready_reason;
-};
-
-class ServingSource {
- public:
-  virtual ~ServingSource() = default;
-  virtual std::shared_ptr<const Serving> serving() const = 0;
-  // The first of `count` ids that nobody else gets.
-  virtual uint64_t MintSequenceIds(int32_t count) = 0;
-};
 
 struct FrontDoorOptions {
   AdmissionLimits admission;

@@ -3,6 +3,8 @@
 #include <optional>
 #include <utility>
 
+#include "atoll/v1/inference.pb.h"
+
 namespace atoll::router {
 namespace {
 

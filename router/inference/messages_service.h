@@ -2,9 +2,14 @@
 
 // Between the messages of inference.proto and the router's own structs; included by inference_service.cc alone.
 
-#include "atoll/v1/inference.pb.h"
 #include "router/inference/front_door.h"
 #include "router/request/request_stream.h"
+
+namespace atoll::v1 {
+class GenerateRequest;
+class GenerateResponse;
+class TokenizeRequest;
+}  // namespace atoll::v1
 
 namespace atoll::router {
 

@@ -1,9 +1,13 @@
 // Joins, losses, rejoins and the router's end, over real gRPC with fake nodes.
 
 #include <gmock/gmock.h>
+#include <grpcpp/impl/codegen/client_unary_call.h>
+#include <grpcpp/support/byte_buffer.h>
+
+#include <optional>
+#include <thread>
 
 #include "base/log.h"
-#include "grpcpp/health_check_service_interface.h"
 #include "tests/router/router_fixture.h"
 
 namespace atoll::router {
@@ -174,6 +178,68 @@ TEST_F(Membership, DrainCancelsWhatOutlastsIt) {
   app_->Shutdown();
   EXPECT_EQ(Finish(*reader).status.code(), StatusCode::kUnavailable);
   EXPECT_TRUE(WaitFor([&] { return attention_->live() == 0; }));
+}
+
+// The serving state that grpc.health.v1 gives for a name; nothing for an unknown one.
+std::optional<bool> Health(grpc::Channel& channel, const std::string& service) {
+  // HealthCheckRequest {string service = 1}, HealthCheckResponse {enum status = 1}: bytes by hand, the proto is not ours.
+  const std::string bytes = service.empty() ? "" : std::string("\x0A") + static_cast<char>(service.size()) + service;
+  const grpc::Slice slice(bytes);
+  const grpc::ByteBuffer request(&slice, 1);
+  grpc::ByteBuffer response;
+  grpc::ClientContext context;
+  grpc::internal::RpcMethod method("/grpc.health.v1.Health/Check", grpc::internal::RpcMethod::NORMAL_RPC);
+  const grpc::Status status = grpc::internal::BlockingUnaryCall<grpc::ByteBuffer, grpc::ByteBuffer, grpc::ByteBuffer, grpc::ByteBuffer>(
+      &channel, method, &context, request, &response);
+  if (!status.ok()) return std::nullopt;
+  grpc::Slice answer;
+  EXPECT_TRUE(response.DumpToSingleSlice(&answer).ok());
+  return answer.size() == 2 && answer.begin()[1] == 1;
+}
+
+TEST_F(Membership, HealthFollowsTheClusterByRole) {
+  StartRouter();
+  EXPECT_EQ(Health(*channel_, ""), true);
+  EXPECT_EQ(Health(*channel_, "router"), true);
+  EXPECT_EQ(Health(*channel_, "atoll.v1.InferenceService"), false);
+  EXPECT_EQ(Health(*channel_, "nobody"), std::nullopt);
+  e1_ = JoinExpert("e1");
+  e2_ = JoinExpert("e2");
+  EXPECT_TRUE(WaitFor([&] { return Health(*channel_, "expert") == true; }));
+  EXPECT_EQ(Health(*channel_, "attention"), false);
+  attention_ = std::make_unique<FakeAttentionNode>();
+  a1_ = JoinAttention("a1", *attention_);
+  EXPECT_TRUE(WaitFor([&] { return Health(*channel_, "atoll.v1.InferenceService") == true; }));
+  EXPECT_EQ(Health(*channel_, "attention"), true);
+  e1_->End();
+  EXPECT_TRUE(WaitFor([&] { return Health(*channel_, "expert") == false; }));
+  EXPECT_EQ(Health(*channel_, "atoll.v1.InferenceService"), false);
+}
+
+// A router that dies is replaced by one that knows nothing: the nodes' hellos tell it who holds what, and its epochs
+// follow those that the nodes remember.
+TEST_F(Membership, F10_ANewRouterRebuildsThePlacementFromTheNodes) {
+  BringUp();
+  const uint64_t epoch = a1_->view().epoch();
+  v1::Hello hellos[] = {ExpertHello("e2", Fingerprint()), ExpertHello("e1", Fingerprint())};
+  const std::vector<v1::Assignment> assignments[] = {e2_->assignments(), e1_->assignments()};
+  for (int i = 0; i < 2; ++i) {
+    hellos[i].set_loaded_epoch(assignments[i][0].epoch());
+    *hellos[i].mutable_loaded() = assignments[i][0].experts();
+  }
+  app_->Shutdown();
+  StartRouter();
+  e2_ = std::make_unique<FakeMember>(app_->address(), hellos[0]);
+  e1_ = std::make_unique<FakeMember>(app_->address(), hellos[1]);
+  a1_ = JoinAttention("a1", *attention_);
+  v1::Heartbeat remembered;
+  remembered.set_epoch_ready(epoch);
+  a1_->Send(remembered);
+  ASSERT_TRUE(WaitReady()) << Status().not_ready_reason();
+  EXPECT_GT(a1_->view().epoch(), epoch);
+  EXPECT_EQ(e2_->assignments()[0].experts_size(), assignments[0][0].experts_size());
+  EXPECT_EQ(e2_->assignments()[0].experts(0).SerializeAsString(), assignments[0][0].experts(0).SerializeAsString());
+  EXPECT_EQ(e1_->assignments()[0].experts(0).SerializeAsString(), assignments[1][0].experts(0).SerializeAsString());
 }
 
 TEST_F(Membership, ABrokenSequenceStreamIsOpenedAgain) {

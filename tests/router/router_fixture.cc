@@ -22,7 +22,8 @@ void RouterFixture::BringUp(const RouterConfig& config, FakeAttentionNode::Scrip
   e1_ = JoinExpert("e1");
   e2_ = JoinExpert("e2");
   a1_ = JoinAttention("a1", *attention_);
-  ASSERT_TRUE(WaitReady()) << Status().not_ready_reason();
+  ASSERT_TRUE(WaitReady()) << Status().not_ready_reason() << "; ends: " << e1_->end_status() << ", " << e2_->end_status() << ", "
+                           << a1_->end_status();
 }
 
 std::unique_ptr<FakeMember> RouterFixture::JoinExpert(const std::string& id, uint64_t incarnation) {
