@@ -15,12 +15,12 @@
 namespace atoll::node {
 
 struct NodeOptions {
-  std::string model;
+  std::string model{};
   std::string router = "127.0.0.1:50051";
   std::string listen = "127.0.0.1:0";
-  std::string data_listen;  // host; empty: that of `listen`
-  std::string advertise;    // host; empty: what is listened on, or this machine's name where that is every interface
-  std::string node_id;      // empty: role and machine name
+  std::string data_listen{};  // host; empty: that of `listen`
+  std::string advertise{};    // host; empty: what is listened on, or this machine's name where that is every interface
+  std::string node_id{};      // empty: role and machine name
   std::string transport = "auto";
   int64_t peer_silence_ms = 500;
   std::string isa = "auto";
