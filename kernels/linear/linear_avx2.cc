@@ -1,4 +1,4 @@
-// AVX2 with FMA: a panel's 64 outputs are eight registers of 8 float32. The structure is that of panel_avx512.h; many rows take
+// AVX2 with FMA: a panel's 64 outputs are eight registers of 8 float32. The structure is that of avx512/; many rows take
 // 16 outputs at a time, up to three rows 32 (12 accumulators either way, 2 or 4 weight registers, 1 broadcast). No inline function and no std:: (see panel.h).
 
 #include <immintrin.h>

@@ -1,6 +1,8 @@
+// Included by the AVX-512 files of linear that have VBMI, on the terms of weights.h.
+
 #pragma once
 
-// Included by the AVX-512 files of linear that have VBMI, after panel_avx512.h and on its terms.
+#include "kernels/linear/avx512/weights.h"
 
 namespace atoll::kernels {
 namespace {

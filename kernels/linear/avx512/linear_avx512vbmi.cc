@@ -1,7 +1,7 @@
 // AVX-512 with VBMI: FMA, fp8 through byte permutes over the whole table.
 
-#include "kernels/linear/panel_avx512.h"
-#include "kernels/linear/vbmi_decoder.h"
+#include "kernels/linear/avx512/fma_panel.h"
+#include "kernels/linear/avx512/vbmi_decoder.h"
 
 namespace atoll::kernels {
 

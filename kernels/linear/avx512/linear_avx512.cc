@@ -1,6 +1,6 @@
 // AVX-512 without VBMI: FMA, fp8 through 16-entry byte shuffles.
 
-#include "kernels/linear/panel_avx512.h"
+#include "kernels/linear/avx512/fma_panel.h"
 
 namespace atoll::kernels {
 

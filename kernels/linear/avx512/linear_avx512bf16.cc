@@ -1,8 +1,8 @@
 // AVX-512 BF16: vdpbf16ps does both steps of a pair, odd element first, denormals flushed: the order of linear.h in hardware.
 // float32 on either side has no such instruction and takes the FMA form.
 
-#include "kernels/linear/panel_avx512.h"
-#include "kernels/linear/vbmi_decoder.h"
+#include "kernels/linear/avx512/fma_panel.h"
+#include "kernels/linear/avx512/vbmi_decoder.h"
 
 namespace atoll::kernels {
 namespace {

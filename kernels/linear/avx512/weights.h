@@ -1,0 +1,113 @@
+// Weights of a panel in registers: its 64 outputs are four registers of 16 float32 accumulators per row.
+// Included by the AVX-512 files of linear only, each of which gets its own copy in an unnamed namespace: what is compiled there
+// must not be what the linker keeps for code that runs on every host. So no inline function and no std:: here.
+
+#pragma once
+
+#include <immintrin.h>
+
+#include "kernels/linear/e4m3_tables.h"
+#include "kernels/linear/panel.h"
+
+namespace atoll::kernels {
+namespace {
+
+constexpr int kVectors = 4;           // of 16 outputs in a panel
+constexpr int64_t kLanes = 64;
+constexpr int64_t kScaleInputs = 128;
+constexpr int kGroupRowsMax = 6;
+
+#define ATOLL_INLINE inline __attribute__((always_inline))
+#define ATOLL_UNROLL _Pragma("GCC unroll 16")   // accumulators are arrays: only unrolled do they become registers
+
+ATOLL_INLINE int32_t LoadWord32(const char* from) {
+  int32_t word;
+  __builtin_memcpy(&word, from, sizeof word);
+  return word;
+}
+
+ATOLL_INLINE int32_t LoadWord16(const char* from) {
+  uint16_t word;
+  __builtin_memcpy(&word, from, sizeof word);
+  return word;
+}
+
+ATOLL_INLINE const char* RowOf(const PanelRun& run, int64_t row) {
+  return run.x + (run.x_rows == nullptr ? row : run.x_rows[row]) * run.x_stride;
+}
+
+ATOLL_INLINE __m512 OddFloats(__m512i pairs) { return _mm512_castsi512_ps(_mm512_and_si512(pairs, _mm512_set1_epi32(static_cast<int>(0xFFFF0000u)))); }
+ATOLL_INLINE __m512 EvenFloats(__m512i pairs) { return _mm512_castsi512_ps(_mm512_slli_epi32(pairs, 16)); }
+
+// Streams prefetch into the first-level cache, tiles, which have their block there already, into the second.
+template <int Lines, _mm_hint Hint>
+ATOLL_INLINE void Prefetch(const char* from) {
+  ATOLL_UNROLL for (int line = 0; line < Lines; ++line) _mm_prefetch(from + 64 * line, Hint);
+}
+
+// ---- weights: pairs as bf16 (low half of a lane the even element), or as float32 (odd, even) -------------------------------
+
+struct NibbleDecoder {   // 13 byte operations for 64 codes
+  __m512i high = _mm512_broadcast_i32x4(_mm_load_si128(reinterpret_cast<const __m128i*>(kE4M3Nibbles.high)));
+  __m512i fix_low = _mm512_broadcast_i32x4(_mm_load_si128(reinterpret_cast<const __m128i*>(kE4M3Nibbles.fix_low)));
+  __m512i fix_high = _mm512_broadcast_i32x4(_mm_load_si128(reinterpret_cast<const __m128i*>(kE4M3Nibbles.fix_high)));
+
+  ATOLL_INLINE void Bytes(__m512i codes, __m512i& low_bytes, __m512i& high_bytes) const {
+    const __m512i index = _mm512_add_epi8(_mm512_and_si512(codes, _mm512_set1_epi8(0x7F)), _mm512_set1_epi8(0x78));
+    const __m512i nibble = _mm512_and_si512(_mm512_srli_epi16(codes, 4), _mm512_set1_epi8(0x0F));
+    const __m512i shifted = _mm512_and_si512(_mm512_slli_epi16(codes, 4), _mm512_set1_epi8(static_cast<char>(0xF0)));
+    low_bytes = _mm512_xor_si512(shifted, _mm512_shuffle_epi8(fix_low, index));
+    high_bytes = _mm512_xor_si512(_mm512_shuffle_epi8(high, nibble), _mm512_shuffle_epi8(fix_high, index));
+  }
+};
+
+template <typename Decoder>
+struct Fp8Weights {
+  static constexpr bool kScaled = true;
+  static constexpr int64_t kPairBytes = 128;
+  Decoder decoder;
+
+  // Pairs of outputs 32 half + 0..15 and 32 half + 16..31.
+  ATOLL_INLINE void Pairs(const char* pair, int half, __m512i& first, __m512i& second) const {
+    __m512i low, high;
+    decoder.Bytes(_mm512_loadu_si512(pair + 64 * half), low, high);
+    first = _mm512_unpacklo_epi8(low, high);
+    second = _mm512_unpackhi_epi8(low, high);
+  }
+  ATOLL_INLINE void Floats(const char* pair, int half, __m512 (&odd)[2], __m512 (&even)[2]) const {
+    __m512i first, second;
+    Pairs(pair, half, first, second);
+    odd[0] = OddFloats(first), odd[1] = OddFloats(second);
+    even[0] = EvenFloats(first), even[1] = EvenFloats(second);
+  }
+};
+
+struct Bf16Weights {
+  static constexpr bool kScaled = false;
+  static constexpr int64_t kPairBytes = 256;
+
+  ATOLL_INLINE void Pairs(const char* pair, int half, __m512i& first, __m512i& second) const {
+    first = _mm512_loadu_si512(pair + 128 * half);
+    second = _mm512_loadu_si512(pair + 128 * half + 64);
+  }
+  ATOLL_INLINE void Floats(const char* pair, int half, __m512 (&odd)[2], __m512 (&even)[2]) const {
+    __m512i first, second;
+    Pairs(pair, half, first, second);
+    odd[0] = OddFloats(first), odd[1] = OddFloats(second);
+    even[0] = EvenFloats(first), even[1] = EvenFloats(second);
+  }
+};
+
+struct F32Weights {
+  static constexpr bool kScaled = false;
+  static constexpr int64_t kPairBytes = 512;
+
+  ATOLL_INLINE void Floats(const char* pair, int half, __m512 (&odd)[2], __m512 (&even)[2]) const {
+    const float* const at = reinterpret_cast<const float*>(pair) + 32 * half;
+    even[0] = _mm512_loadu_ps(at), even[1] = _mm512_loadu_ps(at + 16);
+    odd[0] = _mm512_loadu_ps(at + kLanes), odd[1] = _mm512_loadu_ps(at + kLanes + 16);
+  }
+};
+
+}  // namespace
+}  // namespace atoll::kernels
