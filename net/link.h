@@ -49,8 +49,8 @@ class Link {
   // The same without a copy where the transport can: the bytes stay as they are until the link dropped `keeper`, which is
   // shared by the caller and by sends under way. It pays for one large contiguous piece.
   virtual absl::Status SendKept(const FrameHeader& header, Payload payload, std::shared_ptr<const void> keeper) = 0;
-  // Whether Send of a frame within the limits would succeed now.
-  virtual bool CanSend() const = 0;
+  // Whether Send of a frame within the limits would succeed now. Where not, OnSendable tells when, as after a refused Send.
+  virtual bool CanSend() = 0;
   // Orderly: what was sent before still arrives. The peer gets the code, this side's OnClosed gets `reason`.
   virtual void Close(absl::Status reason) = 0;
 
@@ -71,7 +71,7 @@ class LinkHandler {
   // Exactly once for each link that Connect returned or OnOpen named. `link` is gone when the call returns. OK: the peer
   // said goodbye with OK; Unavailable: it died, fell silent or could not be reached.
   virtual void OnClosed(Link& link, const absl::Status& reason) = 0;
-  // A Send was refused for lack of credit or slots, and now would succeed.
+  // A Send was refused for lack of credit or slots, or CanSend said no, and now it would succeed.
   virtual void OnSendable(Link&) {}
 };
 

@@ -82,9 +82,11 @@ absl::Status SessionLink::SendControl(FrameType type, uint16_t code, std::span<c
 
 bool SessionLink::CanSendLocked() const { return state_ == LinkState::kOpen && send_credit_.HasCredit() && channel_->CanSend(); }
 
-bool SessionLink::CanSend() const {
+bool SessionLink::CanSend() {
   const std::lock_guard lock(host_.mutex());
-  return CanSendLocked();
+  const bool can = CanSendLocked();
+  if (!can) host_.NoteBlocked(*this);
+  return can;
 }
 
 void SessionLink::Close(absl::Status reason) {

@@ -32,7 +32,7 @@ class SessionLink final : public Link {
 
   absl::Status Send(const FrameHeader& header, Payload payload) override { return SendKept(header, payload, nullptr); }
   absl::Status SendKept(const FrameHeader& header, Payload payload, std::shared_ptr<const void> keeper) override;
-  bool CanSend() const override;
+  bool CanSend() override;
   void Close(absl::Status reason) override;
   LinkState state() const override;
   LinkPeer peer() const override;
@@ -55,7 +55,7 @@ class SessionLink final : public Link {
   void AdvertiseIfOverdue();
 
   bool is_listener() const { return is_listener_; }
-  bool wants_sendable = false;  // a Send was refused since the last OnSendable
+  bool wants_sendable = false;  // it was told that it cannot send since the last OnSendable
   const absl::Status& last_error() const { return last_error_; }
   int64_t started_ns() const { return started_ns_; }
   bool CanSendLocked() const;

@@ -158,6 +158,14 @@ TEST_P(LinkSuite, RefusesBeyondTheWindowAndTellsWhenThereIsRoom) {
   EXPECT_TRUE(frame.SendOn(*near_).ok());
 }
 
+TEST_P(LinkSuite, AskingWhetherToSendIsEnoughToBeTold) {
+  OpenLink(TestTerms(4));
+  const TestFrame frame = MakeDispatch(1, 2, TestTerms().limits);
+  while (near_->CanSend()) ASSERT_TRUE(frame.SendOn(*near_).ok());
+  EXPECT_EQ(near_->counters().refused_sends, 0u);
+  ASSERT_TRUE(PollUntil(both(), [&] { return left_handler_.sendable == 1; }));
+}
+
 TEST_P(LinkSuite, AnUnpolledReceiverHoldsABoundedNumber) {
   OpenLink(TestTerms(4));
   const TestFrame frame = MakeDispatch(1, 2, TestTerms().limits);
