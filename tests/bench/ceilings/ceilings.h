@@ -21,6 +21,10 @@ struct Ceilings {
 // Measures for half a second or so; the caller has pinned itself (ComputePool::PinCaller).
 Ceilings MeasureCeilings(kernels::ComputePool& pool);
 
+// From now on BestSeconds counts the calling thread's processor time instead of the wall clock: for one thread on a machine
+// that others use too. (Their share of the memory bandwidth still shows.)
+void CountThreadTime();
+
 // The fastest of several runs, in seconds: at least `runs_min`, then until `budget_s` is spent.
 double BestSeconds(const std::function<void()>& run, int runs_min = 3, double budget_s = 0.3);
 

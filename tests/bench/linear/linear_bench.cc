@@ -1,4 +1,4 @@
-// linear_bench [--isa auto|reference|avx2|avx512|avx512bf16] [--threads N] [--budget SECONDS]
+// linear_bench [--isa auto|reference|avx2|avx512|avx512bf16] [--threads N] [--budget SECONDS] [--clock wall|thread]
 // Linear and grouped experts at one row and at many, each against the ceiling of this run: time by the roofline
 // max(bytes / read bandwidth, operations / multiply-add rate) over the time taken. Weights far exceed the caches: every call
 // takes the next of many copies.
@@ -161,6 +161,7 @@ int main(int argc, char** argv) {
   pool.PinCaller();
   bench.context.pool = &pool;
   bench.budget_s = std::atof(bench::Option(argc, argv, "--budget", "0.3"));
+  if (std::strcmp(bench::Option(argc, argv, "--clock", "wall"), "thread") == 0) bench::CountThreadTime();
   bench.ceilings = bench::MeasureCeilings(pool);
   std::printf("isa %s, %d pinned threads; read %.1f GB/s, fma %.0f GFLOP/s, vdpbf16ps %.0f GFLOP/s\n", kernels::IsaName(bench.context.isa),
               pool.threads(), bench.ceilings.read_bytes_per_s * 1e-9, bench.ceilings.fma_flops * 1e-9, bench.ceilings.dot_flops * 1e-9);
