@@ -6,17 +6,33 @@
 namespace atoll::attention_node {
 namespace {
 
-constexpr int kSweepsMax = 40;
-// Rows moved in a sweep, of all rows, at which nothing is left to gain.
-constexpr float kEnough = 2e-4F;
+constexpr int kSweepsMax = 64, kSweepsPerLook = 4;
+// Of the mean level: how near to it the fullest node ends the sweeps, and the gain of a look below which they end.
+constexpr float kEven = 4e-4F, kGainMin = 4e-4F;
 // A hub's neighbours wait for each other: moving somewhat further than even halves the sweeps.
 constexpr float kOverstep = 1.5F;
+// Up to here an expert's replicas are evened pair by pair; all at once by sorting where there are more.
+constexpr int32_t kPairedCopies = 4;
 
 }  // namespace
 
 RowSplit::RowSplit(const ReplicaMap& map, uint32_t salt)
     : map_(map), salt_(salt), load_(map.nodes()), rows_(map.replicas()), base_(map.nodes()), order_(map.copies_max) {
   for (const float speed : map.speed) inverse_speed_.push_back(1 / speed);
+  for (const int32_t e : map.shared) {
+    if (map.first[e + 1] - map.first[e] > kPairedCopies) {
+      many_.push_back(e);
+      continue;
+    }
+    for (int32_t a = map.first[e]; a < map.first[e + 1]; ++a)
+      for (int32_t b = a + 1; b < map.first[e + 1]; ++b) AddPair(a, b);
+  }
+}
+
+void RowSplit::AddPair(int32_t row_a, int32_t row_b) {
+  const int32_t a = map_.node[row_a], b = map_.node[row_b];
+  const float step = kOverstep / (inverse_speed_[a] + inverse_speed_[b]);
+  pairs_.push_back({row_a, row_b, a, b, inverse_speed_[a] * step, inverse_speed_[b] * step});
 }
 
 void RowSplit::Start(std::span<const int32_t> counts, std::span<const float> expected) noexcept {
@@ -41,19 +57,18 @@ void RowSplit::Start(std::span<const int32_t> counts, std::span<const float> exp
   }
 }
 
-float RowSplit::EvenPair(int32_t expert) noexcept {
-  const int32_t r = map_.first[expert], a = map_.node[r], b = map_.node[r + 1];
-  const float step = kOverstep / (inverse_speed_[a] + inverse_speed_[b]);
-  float move = (load_[a] * inverse_speed_[a] - load_[b] * inverse_speed_[b]) * step;
-  move = std::max(std::min(move, rows_[r]), -rows_[r + 1]);
-  rows_[r] -= move;
-  rows_[r + 1] += move;
-  load_[a] -= move;
-  load_[b] += move;
-  return std::fabs(move);
+// Between two replicas of one expert, as far as each has rows to give. No branch: the order of sizes is random.
+void RowSplit::EvenPair(const Pair& pair) noexcept {
+  float &load_a = load_[pair.node_a], &load_b = load_[pair.node_b], &rows_a = rows_[pair.row_a], &rows_b = rows_[pair.row_b];
+  float move = load_a * pair.share_a - load_b * pair.share_b;
+  move = std::max(std::min(move, rows_a), -rows_b);
+  rows_a -= move;
+  rows_b += move;
+  load_a -= move;
+  load_b += move;
 }
 
-float RowSplit::WaterFill(int32_t expert, float count) noexcept {
+void RowSplit::WaterFill(int32_t expert, float count) noexcept {
   const int32_t first = map_.first[expert], copies = map_.first[expert + 1] - first;
   for (int32_t i = 0; i < copies; ++i) {
     const int32_t node = map_.node[first + i];
@@ -69,16 +84,13 @@ float RowSplit::WaterFill(int32_t expert, float count) noexcept {
     filled += order_[i].first * of_node;
     top = (count + filled) / speed;
   }
-  float moved = 0;
   for (int32_t i = 0; i < copies; ++i) {
     const auto [level, r] = order_[i];
     const int32_t node = map_.node[r];
     const float change = std::max(0.0F, (top - level) * map_.speed[node]) - rows_[r];
     rows_[r] += change;
     load_[node] += change;
-    moved += std::fabs(change);
   }
-  return moved;
 }
 
 // Whole rows: everybody gets the whole part of its rows, and what is left of an expert goes row by row to its emptiest
@@ -115,17 +127,24 @@ void RowSplit::Round(std::span<const int32_t> counts, std::span<int32_t> rows) n
 
 void RowSplit::Split(std::span<const int32_t> counts, std::span<const float> expected, std::span<int32_t> rows) noexcept {
   Start(counts, expected);
-  float total = 0;
+  float total = 0, best = HUGE_VALF;
   for (const float load : load_) total += load;
-  for (int sweep = 0; sweep < kSweepsMax; ++sweep) {
-    float moved = 0;
-    for (const int32_t e : map_.shared) {
-      if (counts[e] == 0) continue;
-      moved += map_.first[e + 1] - map_.first[e] == 2 ? EvenPair(e) : WaterFill(e, static_cast<float>(counts[e]));
-    }
-    if (moved <= kEnough * total) break;
+  const float mean = total / static_cast<float>(map_.nodes());
+  for (int sweep = 1; sweep <= kSweepsMax; ++sweep) {
+    for (const Pair& pair : pairs_) EvenPair(pair);
+    for (const int32_t e : many_) WaterFill(e, static_cast<float>(counts[e]));
+    if (sweep % kSweepsPerLook != 0) continue;
+    const float highest = HighestLevel();
+    if (highest <= mean * (1 + kEven) || highest > best - mean * kGainMin) break;
+    best = highest;
   }
   Round(counts, rows);
+}
+
+float RowSplit::HighestLevel() const noexcept {
+  float highest = 0;
+  for (size_t n = 0; n < load_.size(); ++n) highest = std::max(highest, load_[n] * inverse_speed_[n]);
+  return highest;
 }
 
 }  // namespace atoll::attention_node

@@ -27,9 +27,17 @@ class RowSplit {
   std::span<const float> fractional_rows() const { return rows_; }
 
  private:
+  // Two replicas of one expert. A move is load_a x share_a - load_b x share_b.
+  struct Pair {
+    int32_t row_a, row_b, node_a, node_b;
+    float share_a, share_b;
+  };
+
+  void AddPair(int32_t row_a, int32_t row_b);
   void Start(std::span<const int32_t> counts, std::span<const float> expected) noexcept;
-  float EvenPair(int32_t expert) noexcept;
-  float WaterFill(int32_t expert, float count) noexcept;
+  void EvenPair(const Pair& pair) noexcept;
+  void WaterFill(int32_t expert, float count) noexcept;
+  float HighestLevel() const noexcept;
   void Round(std::span<const int32_t> counts, std::span<int32_t> rows) noexcept;
 
   const ReplicaMap& map_;
@@ -37,6 +45,8 @@ class RowSplit {
   std::vector<float> inverse_speed_;   // [nodes]
   std::vector<float> load_, rows_;     // [nodes], [replicas]
   std::vector<float> base_;            // [nodes]: what does not move
+  std::vector<Pair> pairs_;
+  std::vector<int32_t> many_;          // experts with more replicas than are paired
   std::vector<std::pair<float, int32_t>> order_;  // [copies_max]
 };
 
