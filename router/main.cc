@@ -17,7 +17,7 @@ using atoll::router::RouterConfig;
 
 constexpr int kExitConfiguration = 78;  // EX_CONFIG
 
-void Define(RouterConfig& config, atoll::Options& options) {
+void Define(RouterConfig& config, double& shutdown_timeout_s, atoll::Options& options) {
   options.Group("model");
   options.String("--model", &config.model, "checkpoint folder: config.json, tokenizer, safetensors headers (weights are not read)");
   options.String("--served-model-name", &config.served_model_name, "name that clients may ask for; empty: the folder's name");
@@ -28,7 +28,7 @@ void Define(RouterConfig& config, atoll::Options& options) {
               "prompt tokens of requests that wait for their first token, at most");
   options.Int("--request-timeout-ms", &config.request_timeout_ms, {1, 7 * 86400 * 1000},
               "longest life of a request, also of one without a deadline");
-  options.Int("--shutdown-timeout-ms", &config.shutdown_timeout_ms, {0, 86400 * 1000}, "how long running requests may go on after SIGTERM");
+  options.Float("--shutdown-timeout", &shutdown_timeout_s, {0, 86400}, "seconds that running requests may go on after SIGTERM");
   options.Group("cluster");
   options.Int("--min-expert-nodes", &config.min_expert_nodes, {1, 4096}, "expert nodes to wait for before experts are placed");
   options.Int("--peer-silence-ms", &config.peer_silence_ms, {50, 600 * 1000}, "silence after which a node is lost");
@@ -92,7 +92,9 @@ int main(int argc, char** argv) {
   atoll::Options options({.name = "atoll-router",
                           .summary = "Front door of an Atoll cluster: takes requests, knows the nodes, places the experts.",
                           .examples = "  atoll-router --model checkpoints/tales --listen 0.0.0.0:50051 --min-expert-nodes 2\n"});
-  Define(config, options);
+  double shutdown_timeout_s = 1e-3 * static_cast<double>(config.shutdown_timeout_ms);
+  Define(config, shutdown_timeout_s, options);
   if (const int exit_status = options.Parse(argc, argv); exit_status >= 0) return exit_status;
+  config.shutdown_timeout_ms = static_cast<int64_t>(1e3 * shutdown_timeout_s);
   return Run(config);
 }

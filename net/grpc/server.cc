@@ -1,18 +1,28 @@
 #include "net/grpc/server.h"
 
+#include <grpc/support/log.h>
 #include <grpcpp/ext/proto_server_reflection_plugin.h>
 #include <grpcpp/health_check_service_interface.h>
 #include <grpcpp/server_builder.h>
 
 #include <mutex>
 
+#include "absl/strings/numbers.h"
 #include "absl/synchronization/mutex.h"
+#include "base/log.h"
 #include "net/grpc/call_log.h"
 
 namespace atoll::net {
 namespace {
 
 std::string HostOf(const std::string& listen) { return listen.substr(0, listen.rfind(':')); }
+
+absl::Status CheckHostPort(const std::string& listen) {
+  const size_t colon = listen.rfind(':');
+  uint32_t port = 0;
+  if (colon != std::string::npos && colon > 0 && absl::SimpleAtoi(listen.substr(colon + 1), &port) && port <= 65535) return absl::OkStatus();
+  return absl::InvalidArgumentError(absl::StrCat("--listen: expected HOST:PORT with a port of 0 to 65535, found \"", listen, "\""));
+}
 
 // What protects the server from its clients; the numbers that have no option are the same for every process.
 void SetLimits(const GrpcServerOptions& options, grpc::ServerBuilder& builder) {
@@ -34,10 +44,14 @@ void AddInterceptors(grpc::ServerBuilder& builder) {
 
 }  // namespace
 
-void PrepareGrpc() { absl::SetMutexDeadlockDetectionMode(absl::OnDeadlockCycle::kIgnore); }
+void PrepareGrpc() {
+  absl::SetMutexDeadlockDetectionMode(absl::OnDeadlockCycle::kIgnore);
+  gpr_set_log_function([](gpr_log_func_args* line) { LogLine(LogLevel::kDebug, line->message); });
+}
 
 absl::StatusOr<std::unique_ptr<GrpcServer>> GrpcServer::Start(const GrpcServerOptions& options,
                                                               const std::vector<grpc::Service*>& services) {
+  ATOLL_RETURN_IF_ERROR(CheckHostPort(options.listen));
   // The plugin's list of builders is global and takes effect for builders made later.
   static std::once_flag reflection_once;
   grpc::EnableDefaultHealthCheckService(true);

@@ -26,7 +26,7 @@ struct GrpcServerOptions {
 // Thread-safe after Start. Destruction shuts down at once.
 class GrpcServer {
  public:
-  // The services outlive the server. UNAVAILABLE where the address cannot be listened on.
+  // The services outlive the server. UNAVAILABLE where the address cannot be listened on, INVALID_ARGUMENT where it is none.
   static absl::StatusOr<std::unique_ptr<GrpcServer>> Start(const GrpcServerOptions& options,
                                                            const std::vector<grpc::Service*>& services);
   ~GrpcServer();
@@ -52,7 +52,8 @@ class GrpcServer {
   int port_ = 0;
 };
 
-// Once, before the first gRPC call of a process: Debian's Abseil looks for deadlocks on every lock otherwise.
+// Once, before the first gRPC call of a process: Debian's Abseil looks for deadlocks on every lock otherwise, and what gRPC
+// logs itself is a debug line of ours.
 void PrepareGrpc();
 
 }  // namespace atoll::net

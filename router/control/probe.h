@@ -35,6 +35,7 @@ class Probe final : public ResponseSink, public RequestObserver {
   void Write(const ResponseDelta& delta) override;
   void End(const absl::Status& status) override;
   void OnFirstToken(const RequestStream&) override {}
+  void OnTokens(int64_t) override {}
   void OnRequestEnd(const RequestStream&, const RequestOutcome&) override {}
 
   const ProbeOrder order_;

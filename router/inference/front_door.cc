@@ -157,7 +157,6 @@ void FrontDoor::OnRequestEnd(const RequestStream& stream, const RequestOutcome& 
   admission_.PromptDone(found->second.queued_prompt_tokens);
   admission_.Release();
   running_.erase(found);
-  totals_.tokens += outcome.completion_tokens;
   if (absl::IsCancelled(outcome.status)) {
     ++totals_.cancelled;
   } else if (!outcome.status.ok()) {
@@ -194,6 +193,7 @@ RequestTotals FrontDoor::totals() const {
   std::lock_guard lock(mutex_);
   RequestTotals totals = totals_;
   totals.running = admission_.requests();
+  totals.tokens = tokens_;
   return totals;
 }
 

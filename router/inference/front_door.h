@@ -69,6 +69,7 @@ class FrontDoor final : public RequestObserver {
   RequestTotals totals() const;
 
   void OnFirstToken(const RequestStream& stream) override;
+  void OnTokens(int64_t count) override { tokens_ += count; }
   void OnRequestEnd(const RequestStream& stream, const RequestOutcome& outcome) override;
 
  private:
@@ -91,6 +92,7 @@ class FrontDoor final : public RequestObserver {
   const ServedModel* const model_;
   const Clock* const clock_;
   ServingSource* const source_;
+  std::atomic<int64_t> tokens_{0};
 
   mutable std::mutex mutex_;  // guards all below; no stream is called while it is held
   std::mt19937_64 random_;

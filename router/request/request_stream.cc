@@ -55,7 +55,9 @@ void RequestStream::OnEvent(int32_t choice, SequenceEvent event) {
   }
   const int64_t tokens_before = stream.tokens();
   const absl::Status status = stream.OnEvent(std::move(event));
-  summary_.completion_tokens += stream.tokens() - tokens_before;
+  const int64_t tokens = stream.tokens() - tokens_before;
+  summary_.completion_tokens += tokens;
+  surroundings_.observer->OnTokens(tokens);
   if (!status.ok()) return FailLocked(status);
   if (stream.ended()) --unfinished_;
   if (stream.ended_here() && host_ != nullptr) host_->CancelSequence(sequence_id(choice));

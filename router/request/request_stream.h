@@ -39,6 +39,7 @@ class RequestObserver {
  public:
   virtual ~RequestObserver() = default;
   virtual void OnFirstToken(const RequestStream& stream) = 0;
+  virtual void OnTokens(int64_t count) = 0;
   // Once, when the client can get nothing more.
   virtual void OnRequestEnd(const RequestStream& stream, const RequestOutcome& outcome) = 0;
 };

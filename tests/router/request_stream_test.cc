@@ -42,8 +42,10 @@ class FakeSink : public ResponseSink {
 class FakeObserver : public RequestObserver {
  public:
   void OnFirstToken(const RequestStream&) override { ++first_tokens; }
+  void OnTokens(int64_t count) override { tokens += count; }
   void OnRequestEnd(const RequestStream&, const RequestOutcome& o) override { outcomes.push_back(o); }
   int first_tokens = 0;
+  int64_t tokens = 0;
   std::vector<RequestOutcome> outcomes;
 };
 
@@ -103,6 +105,7 @@ TEST_F(RequestStreamTest, TokensBecomeTextAndTheLastMessageSumsUp) {
   EXPECT_EQ(sink_.summary->first_token_us, 1000);
   EXPECT_EQ(sink_.summary->stages.steps, 3);
   EXPECT_EQ(observer_.first_tokens, 1);
+  EXPECT_EQ(observer_.tokens, static_cast<int64_t>(ids.size()) + 1);
   ASSERT_EQ(observer_.outcomes.size(), 1u);
   EXPECT_TRUE(observer_.outcomes[0].status.ok());
 }
