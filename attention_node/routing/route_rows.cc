@@ -18,8 +18,9 @@ void Routes::Clear(size_t nodes) {
 }
 
 void RouteRows(const model::Placement& placement, int32_t layer, std::span<const int32_t> experts, int32_t experts_per_row,
-               ReplicaChoice& choice, Routes& routes) {
+               ReplicaSelector& selector, Routes& routes) {
   routes.Clear(placement.node_ids.size());
+  selector.Begin(layer, experts);
   std::vector<int32_t> nodes(experts_per_row);
   const int32_t rows = static_cast<int32_t>(experts.size()) / experts_per_row;
   for (int32_t row = 0; row < rows; ++row) {
@@ -28,7 +29,7 @@ void RouteRows(const model::Placement& placement, int32_t layer, std::span<const
     for (int32_t slot = 0; slot < experts_per_row && missing < 0; ++slot) {
       const model::ExpertId id{layer, chosen[slot]};
       const std::vector<model::Replica>& replicas = placement.ReplicasOf(id);
-      const int32_t replica = choice.Choose(id, replicas);
+      const int32_t replica = selector.Choose(id, replicas);
       if (replica < 0) missing = chosen[slot];
       else nodes[slot] = replicas[replica].node;
     }

@@ -11,15 +11,18 @@
 
 namespace atoll::attention_node {
 
-// The seat of replica choice: index into `replicas` for one pair, or -1 where none is usable.
-class ReplicaChoice {
+// The seat of replica choice.
+class ReplicaSelector {
  public:
-  virtual ~ReplicaChoice() = default;
+  virtual ~ReplicaSelector() = default;
+  // Before the choices for the pairs of one dispatch: a split over replicas wants to know all of them.
+  virtual void Begin(int32_t /*layer*/, std::span<const int32_t> /*experts*/) {}
+  // Index into `replicas` for the next pair, or -1 where none is usable.
   virtual int32_t Choose(model::ExpertId expert, std::span<const model::Replica> replicas) = 0;
 };
 
 // The first replica whose node is usable.
-class FirstUsableReplica final : public ReplicaChoice {
+class FirstUsableReplica final : public ReplicaSelector {
  public:
   // `usable` by node index; borrowed.
   explicit FirstUsableReplica(const std::vector<bool>& usable) : usable_(usable) {}
@@ -51,6 +54,6 @@ struct Routes {
 
 // `experts`: [rows, experts_per_row] in selection order, ids below placement.experts. `routes` is reused storage.
 void RouteRows(const model::Placement& placement, int32_t layer, std::span<const int32_t> experts, int32_t experts_per_row,
-               ReplicaChoice& choice, Routes& routes);
+               ReplicaSelector& selector, Routes& routes);
 
 }  // namespace atoll::attention_node
