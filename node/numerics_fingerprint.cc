@@ -1,7 +1,5 @@
 #include "node/numerics_fingerprint.h"
 
-#include <bit>
-#include <cstring>
 #include <span>
 #include <string>
 #include <vector>
@@ -20,6 +18,7 @@
 #include "kernels/softmax/logprobs.h"
 #include "kernels/swiglu/swiglu.h"
 #include "node/packed_shard.h"
+#include "node/self_test_data.h"
 
 namespace atoll::node {
 namespace {
@@ -30,11 +29,11 @@ using kernels::PackedMatrix;
 constexpr int64_t kRows = 5, kHidden = 200, kWidth = 130, kExperts = 24, kTopK = 4, kVocabulary = 1003;
 constexpr int64_t kHeads = 3, kNope = 18, kRope = 8, kLatent = 40, kValue = 20, kPositions = 1100;
 
-class SelfTest {
- public:
-  SelfTest(const kernels::Context& context, DType dtype) : context_(context), dtype_(dtype) {}
+absl::Status Check(const kernels::KernelError& error, const std::string& op) { return FromKernelError(error, "self-test of " + op); }
 
-  uint64_t hash() const { return hash_; }
+class SelfTest : public SelfTestData {
+ public:
+  SelfTest(const kernels::Context& context, DType dtype) : SelfTestData(context), context_(context), dtype_(dtype) {}
 
   absl::Status Run() {
     ATOLL_RETURN_IF_ERROR(RunLinear());
@@ -46,85 +45,14 @@ class SelfTest {
   }
 
  private:
-  // A matrix with its memory.
-  struct Matrix {
-    std::vector<std::byte> bytes;
-    MatrixView view;
-  };
-
-  Matrix Zeros(int64_t rows, int64_t cols, DType dtype) {
-    Matrix matrix{std::vector<std::byte>(static_cast<size_t>(rows * cols * DTypeBytes(dtype))), {}};
-    matrix.view = {matrix.bytes.data(), dtype, rows, cols, cols};
-    return matrix;
-  }
-
-  Matrix Random(int64_t rows, int64_t cols, DType dtype) {
-    Matrix matrix = Zeros(rows, cols, dtype);
-    for (int64_t row = 0; row < rows; ++row) {
-      for (int64_t col = 0; col < cols; ++col) {
-        const float value = NextValue();
-        if (dtype == DType::kF32) matrix.view.RowAs<float>(row)[col] = value;
-        if (dtype == DType::kBF16) matrix.view.RowAs<BFloat16>(row)[col] = ToBFloat16(value);
-        if (dtype == DType::kF8E4M3) matrix.view.RowAs<uint8_t>(row)[col] = FloatToE4M3(value);
-      }
-    }
-    return matrix;
-  }
-
-  std::vector<float> RandomVector(int64_t size) {
-    std::vector<float> values(static_cast<size_t>(size));
-    for (float& value : values) value = NextValue();
-    return values;
-  }
-
-  // In [-4, 4), of many magnitudes; a Weyl sequence, mixed.
-  float NextValue() {
-    const uint64_t bits = Mix(seed_ += 0x9E3779B97F4A7C15u);
-    const float fraction = static_cast<float>(bits >> 40) / 16777216.0f - 0.5f;
-    return fraction * static_cast<float>(1 << (bits & 3));
-  }
-
-  static uint64_t Mix(uint64_t x) {
-    x = (x ^ (x >> 30)) * 0xBF58476D1CE4E5B9u;
-    x = (x ^ (x >> 27)) * 0x94D049BB133111EBu;
-    return x ^ (x >> 31);
-  }
-
-  void Hash(std::span<const std::byte> bytes) {
-    for (std::byte byte : bytes) hash_ = Mix(hash_ ^ static_cast<uint64_t>(byte)) + 1;
-  }
-  void Hash(const Matrix& matrix) { Hash(matrix.bytes); }
-  template <typename T>
-  void HashAll(const std::vector<T>& values) {
-    Hash(std::as_bytes(std::span(values)));
-  }
-
-  // Packed weights stay in pack_memory_ until the test ends.
-  absl::StatusOr<PackedMatrix> Pack(int64_t outputs, int64_t inputs, DType dtype) {
-    const Matrix source = Random(outputs, inputs, dtype);
-    std::vector<float> scales = RandomVector((outputs + 127) / 128 * ((inputs + 127) / 128));
-    for (float& scale : scales) scale = scale * scale + 0.01f;
-    kernels::PackSource pack{.dtype = dtype, .data = source.bytes.data(), .row_stride = inputs};
-    pack.rows = outputs;
-    pack.cols = inputs;
-    if (dtype == DType::kF8E4M3) {
-      pack.scales = scales.data();
-      pack.scale_stride = (inputs + 127) / 128;
-    }
-    kernels::HugeBuffer& memory = pack_memory_.emplace_back(static_cast<size_t>(kernels::PackedBytes(pack)));
-    PackedMatrix packed;
-    ATOLL_RETURN_IF_ERROR(FromKernelError(kernels::PackMatrix(context_, pack, memory.span(), &packed), "self-test of pack"));
-    return packed;
-  }
-
   absl::Status RunLinear() {
     for (DType weights : {DType::kF8E4M3, DType::kBF16, DType::kF32}) {
       ATOLL_ASSIGN_OR_RETURN(const PackedMatrix packed, Pack(kWidth, kHidden + 1, weights));
       for (int64_t rows : {int64_t{1}, int64_t{7}, int64_t{66}}) {
         const Matrix x = Random(rows, kHidden + 1, dtype_);
         Matrix y = Random(rows, kWidth, DType::kF32), rounded = Zeros(rows, kWidth, dtype_);
-        ATOLL_RETURN_IF_ERROR(FromKernelError(kernels::Linear(context_, packed, x.view, y.view, kernels::LinearMode::kAdd), "self-test of linear"));
-        ATOLL_RETURN_IF_ERROR(FromKernelError(kernels::Linear(context_, packed, x.view, rounded.view), "self-test of linear"));
+        ATOLL_RETURN_IF_ERROR(Check(kernels::Linear(context_, packed, x.view, y.view, kernels::LinearMode::kAdd), "linear"));
+        ATOLL_RETURN_IF_ERROR(Check(kernels::Linear(context_, packed, x.view, rounded.view), "linear"));
         Hash(y);
         Hash(rounded);
       }
@@ -136,11 +64,11 @@ class SelfTest {
     const Matrix x = Random(kRows, kHidden, DType::kF32), up = Random(kRows, kHidden, DType::kF32);
     const std::vector<float> weight = RandomVector(kHidden);
     Matrix normed = Zeros(kRows, kHidden, dtype_), product = Zeros(kRows, kHidden, dtype_), embedded = Zeros(2, kHidden, DType::kF32);
-    ATOLL_RETURN_IF_ERROR(FromKernelError(kernels::RmsNorm(context_, x.view, weight, 1e-6f, normed.view), "self-test of RMSNorm"));
-    ATOLL_RETURN_IF_ERROR(FromKernelError(kernels::SwiGlu(context_, x.view, up.view, product.view), "self-test of SwiGLU"));
+    ATOLL_RETURN_IF_ERROR(Check(kernels::RmsNorm(context_, x.view, weight, 1e-6f, normed.view), "RMSNorm"));
+    ATOLL_RETURN_IF_ERROR(Check(kernels::SwiGlu(context_, x.view, up.view, product.view), "SwiGLU"));
     const Matrix table = Random(9, kHidden, DType::kBF16);
     const std::vector<int32_t> tokens{8, 3};
-    ATOLL_RETURN_IF_ERROR(FromKernelError(kernels::Embedding(context_, table.view, tokens, embedded.view), "self-test of embedding"));
+    ATOLL_RETURN_IF_ERROR(Check(kernels::Embedding(context_, table.view, tokens, embedded.view), "embedding"));
     Hash(normed);
     Hash(product);
     Hash(embedded);
@@ -153,16 +81,17 @@ class SelfTest {
     std::vector<int32_t> experts(kRows * kTopK);
     std::vector<float> weights(kRows * kTopK);
     std::vector<uint8_t> non_finite(kRows);
-    kernels::GateTopKArgs gate{.logits = logits.view, .bias = bias, .params = {.groups = 4, .groups_kept = 2, .experts_per_token = kTopK, .scaling = 2.5f},
+    const kernels::GateParams params{.groups = 4, .groups_kept = 2, .experts_per_token = kTopK, .scaling = 2.5f};
+    kernels::GateTopKArgs gate{.logits = logits.view, .bias = bias, .params = params,
                                .experts = experts, .weights = weights, .non_finite = non_finite};
-    ATOLL_RETURN_IF_ERROR(FromKernelError(kernels::GateTopK(context_, gate), "self-test of the gate"));
+    ATOLL_RETURN_IF_ERROR(Check(kernels::GateTopK(context_, gate), "the gate"));
     const Matrix results = Random(kRows * kTopK, kHidden, dtype_), shared = Random(kRows, kHidden, DType::kF32);
     Matrix residual = Random(kRows, kHidden, DType::kF32);
     std::vector<const void*> rows;
     for (int64_t row = 0; row < kRows * kTopK; ++row) rows.push_back(results.view.Row(row));
     kernels::CombineArgs combine{.slots = kTopK, .expert_rows = rows, .expert_dtype = dtype_, .weights = weights,
                                  .shared = shared.view, .residual = residual.view, .non_finite = non_finite};
-    ATOLL_RETURN_IF_ERROR(FromKernelError(kernels::Combine(context_, combine), "self-test of combine"));
+    ATOLL_RETURN_IF_ERROR(Check(kernels::Combine(context_, combine), "combine"));
     HashAll(experts);
     HashAll(weights);
     Hash(residual);
@@ -182,7 +111,7 @@ class SelfTest {
     Matrix out = Zeros(4, kHidden, dtype_);
     const std::vector<int32_t> pair_row{4, 0, 2, 4};
     kernels::GroupedExperts experts({.pairs_max = 4, .intermediate_max = kWidth});
-    ATOLL_RETURN_IF_ERROR(FromKernelError(experts.Run(context_, groups, x.view, pair_row, out.view), "self-test of grouped experts"));
+    ATOLL_RETURN_IF_ERROR(Check(experts.Run(context_, groups, x.view, pair_row, out.view), "grouped experts"));
     Hash(out);
     return absl::OkStatus();
   }
@@ -190,7 +119,7 @@ class SelfTest {
   absl::Status RunSampling() {
     const Matrix logits = Random(kRows, kVocabulary, DType::kF32);
     std::vector<kernels::LogNormalizer> normalizers(kRows);
-    ATOLL_RETURN_IF_ERROR(FromKernelError(kernels::LogNormalizers(context_, logits.view, normalizers), "self-test of softmax"));
+    ATOLL_RETURN_IF_ERROR(Check(kernels::LogNormalizers(context_, logits.view, normalizers), "softmax"));
     std::vector<float> sums;
     for (const kernels::LogNormalizer& normalizer : normalizers) sums.insert(sums.end(), {normalizer.max, normalizer.log_sum});
     kernels::SamplingParams params;
@@ -199,10 +128,11 @@ class SelfTest {
     params.seed = 77;
     std::vector<kernels::SamplingRow> rows;
     for (uint32_t row = 0; row < kRows; ++row)
-      rows.push_back({.logits = {logits.view.RowAs<float>(row), kVocabulary}, .params = &params, .sequence_index = row, .position = 9 * row});
+      rows.push_back({.logits = {logits.view.RowAs<float>(row), kVocabulary}, .params = &params,
+                      .sequence_index = row, .position = 9 * row});
     std::vector<kernels::SampledToken> tokens(kRows);
     kernels::Sampler sampler(kVocabulary, kernels::Threads(context_));
-    ATOLL_RETURN_IF_ERROR(FromKernelError(sampler.Run(context_, rows, tokens), "self-test of sampling"));
+    ATOLL_RETURN_IF_ERROR(Check(sampler.Run(context_, rows, tokens), "sampling"));
     std::vector<int32_t> ids;
     for (const kernels::SampledToken& token : tokens) ids.push_back(token.token);
     HashAll(sums);
@@ -212,17 +142,19 @@ class SelfTest {
 
   // Queries of the last rows of a sequence over its pages, in both forms.
   absl::Status RunAttention() {
-    kernels::MlaShape shape{.heads = kHeads, .nope_dim = kNope, .value_dim = kValue, .pages = {1, kLatent, kRope, dtype_}, .scale = 0.2f};
+    const kernels::PageLayout layout{1, kLatent, kRope, dtype_};
+    const kernels::MlaShape shape{.heads = kHeads, .nope_dim = kNope, .value_dim = kValue, .pages = layout, .scale = 0.2f};
     kernels::RopeTable rope;
     kernels::RopeParams params;
     params.dim = kRope;
     params.positions_max = 2048;
     params.yarn = true;
     params.yarn_params = {.factor = 8, .original_positions = 256, .mscale = 1, .mscale_all_dim = 1};
-    ATOLL_RETURN_IF_ERROR(FromKernelError(kernels::RopeTable::Make(params, &rope), "self-test of RoPE"));
+    ATOLL_RETURN_IF_ERROR(Check(kernels::RopeTable::Make(params, &rope), "RoPE"));
     std::vector<std::byte*> pages;
-    kernels::HugeBuffer memory(static_cast<size_t>(shape.pages.PageBytes()) * (kernels::PageIndex(kPositions - 1) + 1));
-    for (int64_t page = 0; page <= kernels::PageIndex(kPositions - 1); ++page) pages.push_back(memory.data() + page * shape.pages.PageBytes());
+    const int64_t page_count = kernels::PageIndex(kPositions - 1) + 1;
+    const kernels::HugeBuffer memory(static_cast<size_t>(layout.PageBytes() * page_count));
+    for (int64_t page = 0; page < page_count; ++page) pages.push_back(memory.data() + page * layout.PageBytes());
     ATOLL_RETURN_IF_ERROR(WriteKeys(shape, rope, pages));
     Hash(memory.span());
     return Attend(shape, rope, pages);
@@ -237,18 +169,18 @@ class SelfTest {
       positions.push_back(position);
       key_rows.push_back(kernels::KeyRow(shape.pages, pages.data(), 0, position));
     }
-    return FromKernelError(kernels::WriteKeys(context_, rope, {.kv_a = kv_a.view, .positions = positions, .latent_weight = weight,
+    return Check(kernels::WriteKeys(context_, rope, {.kv_a = kv_a.view, .positions = positions, .latent_weight = weight,
                                                                .dtype = dtype_, .key_rows = key_rows}),
-                           "self-test of keys");
+                           "keys");
   }
 
   absl::Status Attend(const kernels::MlaShape& shape, const kernels::RopeTable& rope, const std::vector<std::byte*>& pages) {
     const std::vector<int32_t> positions{0, 63, 64, 1024, kPositions - 1};
     const Matrix q = Random(kRows, kHeads * (kNope + kRope), DType::kF32), qa = Random(kRows, kHeads * kLatent, dtype_);
     Matrix q_nope = Zeros(kRows, kHeads * kNope, dtype_), q_rope = Zeros(kRows, kHeads * kRope, dtype_);
-    ATOLL_RETURN_IF_ERROR(FromKernelError(kernels::RotateQueries(context_, rope, {.q = q.view, .positions = positions, .heads = kHeads, .nope_dim = kNope,
-                                                                                  .q_nope = q_nope.view, .q_rope = q_rope.view}),
-                                          "self-test of RoPE"));
+    const kernels::RotateQueriesArgs rotate{.q = q.view, .positions = positions, .heads = kHeads, .nope_dim = kNope,
+                                            .q_nope = q_nope.view, .q_rope = q_rope.view};
+    ATOLL_RETURN_IF_ERROR(Check(kernels::RotateQueries(context_, rope, rotate), "RoPE"));
     std::vector<kernels::MlaRow> rows;
     for (int32_t row = 0; row < kRows; ++row) rows.push_back({pages.data(), positions[row], row});
     std::vector<PackedMatrix> uk(kHeads), uv(kHeads);
@@ -260,21 +192,18 @@ class SelfTest {
     const int threads = kernels::Threads(context_);
     const kernels::HugeBuffer decode(static_cast<size_t>(kernels::MlaDecodeScratchBytes(shape, threads)));
     const kernels::HugeBuffer prefill(static_cast<size_t>(kernels::MlaPrefillScratchBytes(shape, kRows, threads)));
-    ATOLL_RETURN_IF_ERROR(FromKernelError(kernels::MlaDecode(context_, {.shape = shape, .rows = rows, .qa = qa.view, .q_rope = q_rope.view,
-                                                                        .z = z.view, .scratch = decode.span()}),
-                                          "self-test of MLA, decode form"));
-    ATOLL_RETURN_IF_ERROR(FromKernelError(kernels::MlaPrefill(context_, {.shape = shape, .rows = rows, .q_nope = q_nope.view, .q_rope = q_rope.view,
-                                                                         .uk = uk, .uv = uv, .out = out.view, .rows_max = kRows, .scratch = prefill.span()}),
-                                          "self-test of MLA, prefill form"));
+    const kernels::MlaDecodeArgs absorbed{.shape = shape, .rows = rows, .qa = qa.view, .q_rope = q_rope.view,
+                                          .z = z.view, .scratch = decode.span()};
+    ATOLL_RETURN_IF_ERROR(Check(kernels::MlaDecode(context_, absorbed), "MLA, decode form"));
+    const kernels::MlaPrefillArgs naive{.shape = shape, .rows = rows, .q_nope = q_nope.view, .q_rope = q_rope.view,
+                                        .uk = uk, .uv = uv, .out = out.view, .rows_max = kRows, .scratch = prefill.span()};
+    ATOLL_RETURN_IF_ERROR(Check(kernels::MlaPrefill(context_, naive), "MLA, prefill form"));
     for (const Matrix* matrix : {&q_nope, &q_rope, &z, &out}) Hash(*matrix);
     return absl::OkStatus();
   }
 
   const kernels::Context context_;
   const DType dtype_;
-  std::vector<kernels::HugeBuffer> pack_memory_;
-  uint64_t seed_ = 1;
-  uint64_t hash_ = 0;
 };
 
 }  // namespace
