@@ -107,6 +107,9 @@ TEST_F(ExactTest, OnEveryInstructionSet) {
 
 // The specification itself is slow: two sequences.
 TEST_F(ExactTest, OnThePlainLoops) {
+#ifdef __SANITIZE_THREAD__
+  GTEST_SKIP() << "minutes under the thread sanitizer, and nothing of it is about threads";
+#endif
   InMemoryCluster cluster(*checkpoint_, *shard_, {.expert_nodes = 2, .isa = kernels::Isa::kReference});
   const std::vector<SequenceRequest> set = PromptSet();
   const std::vector<Outcome> outcomes = cluster.Run({set[3], set[4]});
