@@ -32,7 +32,7 @@ size_t TextBytes(const v1::Chat& chat) {
 // One Generate call; gRPC's from the first reaction until OnDone.
 class GenerateReactor final : public grpc::ServerWriteReactor<v1::GenerateResponse>, public ResponseSink {
  public:
-  explicit GenerateReactor(bool with_logprobs) : with_logprobs_(with_logprobs) {}
+  GenerateReactor(const grpc::CallbackServerContext* context, bool with_logprobs) : context_(context), with_logprobs_(with_logprobs) {}
 
   void Start(FrontDoor& front_door, GenerateCall call) {
     const absl::Status status = front_door.Generate(std::move(call), this, [this](std::shared_ptr<RequestStream> stream) { OnStarted(std::move(stream)); });
@@ -62,7 +62,7 @@ class GenerateReactor final : public grpc::ServerWriteReactor<v1::GenerateRespon
       cancelled_ = true;
       stream = stream_;
     }
-    if (stream != nullptr) stream->Fail(absl::CancelledError("the client has left"));
+    if (stream != nullptr) stream->Fail(WhyCancelled());
   }
   void OnDone() override { delete this; }
 
@@ -75,13 +75,19 @@ class GenerateReactor final : public grpc::ServerWriteReactor<v1::GenerateRespon
       stream_ = stream;
       cancelled = cancelled_;
     }
-    if (cancelled) stream->Fail(absl::CancelledError("the client has left"));
+    if (cancelled) stream->Fail(WhyCancelled());
+  }
+  // gRPC cancels a call whose deadline passes, too.
+  absl::Status WhyCancelled() const {
+    if (net::RemainingMs(*context_).value_or(1) > 0) return absl::CancelledError("the client has left");
+    return absl::DeadlineExceededError("the call's deadline has passed");
   }
   std::shared_ptr<RequestStream> Stream() {
     std::lock_guard lock(mutex_);
     return stream_;
   }
 
+  const grpc::CallbackServerContext* const context_;
   const bool with_logprobs_;
   std::string request_id_;
   v1::GenerateResponse response_;  // of the one write in flight
@@ -95,7 +101,7 @@ class InferenceServiceImpl final : public v1::InferenceService::CallbackService 
   InferenceServiceImpl(FrontDoor* front_door, Worker* worker) : front_door_(front_door), worker_(worker) {}
 
   grpc::ServerWriteReactor<v1::GenerateResponse>* Generate(grpc::CallbackServerContext* context, const v1::GenerateRequest* request) override {
-    auto* reactor = new GenerateReactor(request->has_logprobs());
+    auto* reactor = new GenerateReactor(context, request->has_logprobs());
     GenerateCall call = ReadCall(*request);
     call.deadline_ms = net::RemainingMs(*context);
     const size_t text_bytes = request->has_chat() ? TextBytes(request->chat()) : request->text().size();

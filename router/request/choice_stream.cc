@@ -6,11 +6,18 @@
 
 namespace atoll::router {
 
+namespace {
+
+// Of a token without alternatives, and of each alternative: our struct, and the message object that protobuf makes of it.
+constexpr size_t kTokenBytes = sizeof(SampledToken) + 8;
+constexpr size_t kAlternativeBytes = sizeof(TokenLogprob) + 40;
+
+}  // namespace
+
 size_t ChoiceDelta::bytes() const {
-  size_t bytes = text.size() + tokens.size() * sizeof(SampledToken);
   // All tokens of a request have the same number of alternatives.
-  if (!tokens.empty()) bytes += tokens.size() * tokens.front().top.size() * sizeof(TokenLogprob);
-  return bytes;
+  const size_t alternatives = tokens.empty() ? 0 : tokens.front().top.size();
+  return text.size() + tokens.size() * (kTokenBytes + alternatives * kAlternativeBytes);
 }
 
 void ChoiceDelta::Clear() {

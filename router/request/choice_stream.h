@@ -26,7 +26,7 @@ struct ChoiceDelta {
   std::optional<FinishReason> finish;
 
   bool empty() const { return text.empty() && tokens.empty() && !finish; }
-  // Memory that it holds, about.
+  // Memory that it holds here and in the message that it becomes, about.
   size_t bytes() const;
   // For the next use; keeps capacity.
   void Clear();

@@ -20,11 +20,10 @@
 
 namespace atoll::router {
 
-// What may wait for a slow client behind the message that is being written: beyond it the request ends with
-// RESOURCE_EXHAUSTED. With as much in that message and 64 KiB in gRPC's transport, a client that does not read costs
-// 256 KiB; it may stall for about 2,000 tokens.
-inline constexpr size_t kPendingBytesMax = 96 << 10;
-inline constexpr size_t kPendingBytesMaxPerFurtherChoice = 16 << 10;
+// What may wait for a slow client behind the message that is being written, counted with the message that it becomes:
+// beyond it the request ends with RESOURCE_EXHAUSTED. It is some 6,000 tokens, or 250 with 20 logprobs each.
+inline constexpr size_t kPendingBytesMax = 256 << 10;
+inline constexpr size_t kPendingBytesMaxPerFurtherChoice = 32 << 10;
 
 struct RequestOutcome {
   absl::Status status;

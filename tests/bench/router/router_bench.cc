@@ -2,6 +2,8 @@
 // bare gRPC stream. The router is a process of its own, pinned to CPU 0; fake nodes and clients are this process, on the
 // other CPUs. router_bench [STREAMS] [TOKENS]
 
+#include <grpcpp/create_channel.h>
+#include <grpcpp/support/client_callback.h>
 #include <sched.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
@@ -19,7 +21,6 @@
 
 #include "base/check.h"
 #include "base/log.h"
-#include "grpcpp/support/client_callback.h"
 #include "net/grpc/channel.h"
 #include "router/app.h"
 #include "tests/router/fake_nodes.h"
@@ -58,6 +59,14 @@ struct RouterProcess {
   pid_t pid = 0;
   std::string address;
   uint64_t fingerprint = 0;
+
+  int64_t ResidentBytes() const {
+    std::ifstream statm("/proc/" + std::to_string(pid) + "/statm");
+    int64_t pages = 0;
+    int64_t resident = 0;
+    statm >> pages >> resident;
+    return resident * sysconf(_SC_PAGESIZE);
+  }
 
   // User and system time so far.
   double CpuSeconds() const {
@@ -196,6 +205,32 @@ double BareLatencyUs(int64_t tokens) {
   return Median(std::move(us));
 }
 
+// Clients that never read, each asking for 400 KB: what they cost the router until they are ended.
+void SlowReaders(const RouterProcess& router, FakeAttentionNode& node, int count) {
+  grpc::ChannelArguments arguments;
+  arguments.SetInt(GRPC_ARG_HTTP2_BDP_PROBE, 0);  // a client's window that does not grow
+  const auto stub = v1::InferenceService::NewStub(grpc::CreateCustomChannel(router.address, grpc::InsecureChannelCredentials(), arguments));
+  v1::GenerateRequest request;
+  request.mutable_token_ids()->add_ids(1);
+  request.mutable_stopping()->set_max_tokens(2000);
+  request.set_logprobs(20);
+  std::vector<std::unique_ptr<grpc::ClientContext>> contexts;
+  std::vector<std::unique_ptr<grpc::ClientReader<v1::GenerateResponse>>> readers;
+  const int64_t before = router.ResidentBytes();
+  for (int i = 0; i < count; ++i) {
+    contexts.push_back(std::make_unique<grpc::ClientContext>());
+    readers.push_back(stub->Generate(contexts.back().get(), request));
+  }
+  ATOLL_CHECK(WaitFor([&] { return node.live() == static_cast<size_t>(count); }), "the calls did not start");
+  int64_t most = before;
+  while (node.Step(10) > 0) most = std::max(most, router.ResidentBytes());
+  most = std::max(most, router.ResidentBytes());
+  for (const auto& context : contexts) context->TryCancel();
+  for (const auto& reader : readers) (void)reader->Finish();
+  std::printf("%d clients that do not read, 400 KB asked for by each: the router grew by %.1f MB, %.0f KB a client (%zu were ended)\n", count,
+              1e-6 * static_cast<double>(most - before), 1e-3 * static_cast<double>(most - before) / count, node.cancelled());
+}
+
 int Main(int streams, int64_t tokens) {
   const RouterProcess router = StartRouter();
   const int cpus = static_cast<int>(sysconf(_SC_NPROCESSORS_ONLN));
@@ -217,6 +252,7 @@ int Main(int streams, int64_t tokens) {
   const double routed = RoutedLatencyUs(router, node, 1000);
   std::printf("latency of a token, median: bare stream %.0f us, through the router %.0f us: added %.0f us = %.2f x a bare stream\n", bare, routed,
               routed - bare, (routed - bare) / bare);
+  for (int round = 0; round < 3; ++round) SlowReaders(router, node, 200);
   kill(router.pid, SIGKILL);
   waitpid(router.pid, nullptr, 0);
   return 0;
