@@ -49,12 +49,12 @@ absl::Status CheckOptions(const CoreOptions& options, const model::ModelConfig& 
     if (value >= lowest && value <= highest) return absl::OkStatus();
     return absl::InvalidArgumentError(absl::StrCat(name, " is ", value, ", expected ", lowest, " to ", highest));
   };
-  ATOLL_RETURN_IF_ERROR(check("max-num-seqs", options.max_num_seqs, 1, 1 << 16));
-  ATOLL_RETURN_IF_ERROR(check("max-num-batched-tokens", options.max_num_batched_tokens, 1, 1 << 16));
-  ATOLL_RETURN_IF_ERROR(check("max-model-len", options.max_model_len, 1, config.max_position_embeddings));
-  ATOLL_RETURN_IF_ERROR(check("max-queued", options.max_queued, 1, 1 << 20));
+  ATOLL_RETURN_IF_ERROR(check("--max-num-seqs", options.max_num_seqs, 1, 1 << 16));
+  ATOLL_RETURN_IF_ERROR(check("--max-num-batched-tokens", options.max_num_batched_tokens, 1, 1 << 16));
+  ATOLL_RETURN_IF_ERROR(check("--max-model-len", options.max_model_len, 1, config.max_position_embeddings));
+  ATOLL_RETURN_IF_ERROR(check("--max-queued", options.max_queued, 1, 1 << 20));
   if (options.pages >= 1) return absl::OkStatus();
-  return absl::InvalidArgumentError(absl::StrCat("kv-cache-memory-bytes: no page fits, a page of ", kPagePositions, " positions takes ",
+  return absl::InvalidArgumentError(absl::StrCat("--kv-cache-memory-bytes: no page fits, a page of ", kPagePositions, " positions takes ",
                                                  model::PageBytes(config, options.activation_dtype), " bytes"));
 }
 

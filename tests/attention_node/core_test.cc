@@ -1,7 +1,9 @@
 #include "attention_node/core.h"
 
 #include <algorithm>
+#include <atomic>
 #include <random>
+#include <thread>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -119,6 +121,33 @@ TEST(Core, ThousandCancelsAtRandomPhasesLeaveNoPageBehind) {
   ASSERT_TRUE(world.RunToEnd());
   EXPECT_EQ(world.core().load().pages_free, 40);
   EXPECT_EQ(world.core().load().running + world.core().load().waiting, 0);
+}
+
+// Submit, Cancel and the readings from other threads while steps run; for the thread sanitizer too.
+TEST(Core, ManyThreadsSubmitAndCancel) {
+  CoreWorld world({.max_num_seqs = 8, .max_num_batched_tokens = 64, .pages = 40, .max_queued = 16});
+  constexpr int kThreads = 4, kEach = 40;
+  std::atomic<int> accepted{0}, done{0};
+  std::vector<std::thread> threads;
+  for (int thread = 0; thread < kThreads; ++thread) {
+    threads.emplace_back([&, thread] {
+      for (int i = 0; i < kEach; ++i) {
+        const uint64_t id = 1000 * (thread + 1) + i;
+        const absl::Status submitted = world.core().Submit(MakeRequest(id, 1 + i % 70, 1 + i % 5));
+        if (submitted.ok()) ++accepted;
+        else EXPECT_TRUE(absl::IsResourceExhausted(submitted)) << submitted;
+        if (i % 2 == 0) world.core().Cancel({1, id});
+        EXPECT_LE(world.core().load().running, 8);
+        EXPECT_LE(world.core().load().waiting, 16);
+      }
+      ++done;
+    });
+  }
+  while (done < kThreads || world.core().load().waiting + world.core().load().running > 0) world.RunOnce();
+  for (std::thread& thread : threads) thread.join();
+  EXPECT_GT(accepted, 0);
+  EXPECT_EQ(world.ended(), accepted);
+  EXPECT_EQ(world.core().load().pages_free, 40);
 }
 
 TEST(Core, APassedDeadlineEndsTheSequence) {

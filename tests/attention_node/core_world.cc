@@ -45,6 +45,7 @@ void CoreWorld::OnEvents(std::span<SequenceEvent> events) {
     if (!event.end) continue;
     answer.end = event.end;
     --open_;
+    ++ended_;
   }
 }
 

@@ -45,6 +45,7 @@ class CoreWorld final : public EventSink {
   const Answer& answer(uint64_t id) { return answers_[id]; }
   size_t open() const { return open_; }
   int64_t event_calls() const { return event_calls_; }
+  int ended() const { return ended_; }
 
  private:
   ManualClock clock_;
@@ -52,6 +53,7 @@ class CoreWorld final : public EventSink {
   std::map<uint64_t, Answer> answers_;
   size_t open_ = 0;
   int64_t event_calls_ = 0;
+  int ended_ = 0;
 };
 
 // A sequence whose prompt is made from its id.
