@@ -16,8 +16,6 @@ cmake_path(GET CMAKE_CURRENT_LIST_DIR PARENT_PATH ATOLL_ROOT)
 include_directories(${ATOLL_ROOT})
 add_compile_options("SHELL:-include ${ATOLL_ROOT}/base/libc_names.h")
 if(ATOLL_SANITIZER)
-  # g++ 12 calls members of std::variant uninitialized where a sanitizer's checks stand between them.
-  add_compile_options(-Wno-maybe-uninitialized)
   add_compile_options(-fsanitize=${ATOLL_SANITIZER} -fno-omit-frame-pointer -fno-sanitize-recover=all)
   add_link_options(-fsanitize=${ATOLL_SANITIZER})
 endif()
