@@ -17,7 +17,7 @@ struct FullPlanOptions {
   double sigma = 0.15;         // of an expert's popularity from batch to batch
   int64_t candidates = 4000;   // changes looked at: 10 to 150 ms at 256 experts
   uint64_t seed = 1;
-  std::function<bool()> stop;  // asked now and then; true ends the search
+  std::function<bool()> stop = {};  // asked now and then; true ends the search
 };
 
 // As PlanQuick; never worse than it on the sampled batches. Same inputs and seed, same plan (unless stopped).

@@ -1,6 +1,7 @@
 #include "router/placement/search/climber.h"
 
 #include <algorithm>
+#include <cmath>
 
 namespace atoll::router {
 namespace {
@@ -37,7 +38,7 @@ bool Climber::Draw(SeededRandom& random, Change* change) const {
     const int lane = random.Below(kLanes);
     const int32_t hot = PickNode(split, lane, true, random), cold = PickNode(split, lane, false, random);
     if (hot < 0 || cold < 0) continue;
-    change->copy = rules_.copies_only || random.Below(3) == 0;
+    change->copy = random.Below(3) == 0;
     change->from = split.first_slot(hot) + random.Below(split.slots_of(hot));
     change->to = split.first_slot(cold) + random.Below(split.slots_of(cold));
     if (Allowed(split, *change, lane)) return true;
@@ -76,28 +77,64 @@ bool Climber::Try(LaneSplit& split, const Change& change) const {
   return change.copy ? split.TryReplace(change.to, split.expert_in(change.from)) : split.TrySwap(change.from, change.to);
 }
 
+int32_t Climber::LoadsOf(const Change& change) const { return change.copy || splits_[0].expert_in(change.to) < 0 ? 1 : 2; }
+
+// The score with the change made in the first `tried` splits: all of them, or fewer when it is worse for certain (then
+// the score is that of no use, infinity).
+double Climber::TryAll(const Change& change, size_t* tried) {
+  double score = 0, before = 0;
+  for (*tried = 0; *tried < splits_.size();) {
+    LaneSplit& split = splits_[*tried];
+    const double weight = blocks_[*tried].weight;
+    before += weight * split.score();
+    if (!Try(split, change)) return HUGE_VAL;
+    ++*tried;
+    score += weight * split.score();
+    if (score > before + kBlockSlack * weight) return HUGE_VAL;
+  }
+  return score;
+}
+
+void Climber::Undo(size_t tried) {
+  for (size_t i = 0; i < tried; ++i) splits_[i].Undo();
+}
+
 bool Climber::Step(SeededRandom& random, double gain_min, int32_t* loads) {
   *loads = 0;
   Change change;
   if (!Draw(random, &change)) return false;
-  const int32_t needed = change.copy || splits_[0].expert_in(change.to) < 0 ? 1 : 2;
-  double score = 0, before = 0;
+  const int32_t needed = LoadsOf(change);
   size_t tried = 0;
-  bool better = true;
-  while (better && tried < splits_.size()) {
-    before += blocks_[tried].weight * splits_[tried].score();
-    if (!Try(splits_[tried], change)) break;
-    score += blocks_[tried].weight * splits_[tried].score();
-    ++tried;
-    better = score < before + (tried < splits_.size() ? kBlockSlack * blocks_[tried - 1].weight : 0);
-  }
-  if (tried == splits_.size() && score < score_ - gain_min * needed) {
+  const double score = TryAll(change, &tried);
+  if (score < score_ - gain_min * needed) {
     score_ = score;
     *loads = needed;
-    return true;
+  } else {
+    Undo(tried);
   }
-  for (size_t i = 0; i < tried; ++i) splits_[i].Undo();
   return true;
+}
+
+int32_t Climber::StepBest(SeededRandom& random, int32_t draws, double gain_min, int32_t loads_max) {
+  Change best;
+  double best_gain = gain_min;
+  int32_t best_loads = 0;
+  for (int32_t i = 0; i < draws; ++i) {
+    Change change;
+    if (!Draw(random, &change)) break;
+    const int32_t needed = LoadsOf(change);
+    if (needed > loads_max) continue;
+    size_t tried = 0;
+    const double gain = (score_ - TryAll(change, &tried)) / needed;
+    Undo(tried);
+    if (gain <= best_gain) continue;
+    best_gain = gain;
+    best = change;
+    best_loads = needed;
+  }
+  size_t tried = 0;
+  if (best_loads > 0) score_ = TryAll(best, &tried);
+  return best_loads;
 }
 
 }  // namespace atoll::router

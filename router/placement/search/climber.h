@@ -12,7 +12,6 @@ namespace atoll::router {
 
 struct ClimbRules {
   int32_t min_replicas = 1;  // no expert falls below it, and its first two replicas stay in different failure domains
-  bool copies_only = false;  // replicas are added in place of others, never swapped
 };
 
 class Climber {
@@ -30,6 +29,9 @@ class Climber {
   // Looks at one change of the placement and makes it if the score falls by more than `gain_min` per replica that has to
   // be loaded. False when no change could be found at all. `loads`: replicas that the change had to load, 0 if not made.
   bool Step(SeededRandom& random, double gain_min, int32_t* loads);
+  // Looks at `draws` changes and makes the one that gains most per replica loaded, among those that load at most
+  // `loads_max` and gain `gain_min` for each. Replicas loaded; 0 when there was none.
+  int32_t StepBest(SeededRandom& random, int32_t draws, double gain_min, int32_t loads_max);
 
  private:
   struct Change {
@@ -42,6 +44,9 @@ class Climber {
   bool Allowed(const LaneSplit& split, const Change& change, int lane) const;
   bool StaysCovered(const LaneSplit& split, int32_t leaving, int32_t node) const;
   bool Try(LaneSplit& split, const Change& change) const;
+  int32_t LoadsOf(const Change& change) const;
+  double TryAll(const Change& change, size_t* tried);
+  void Undo(size_t tried);
 
   std::vector<Block> blocks_;
   const LayerNodes& nodes_;
