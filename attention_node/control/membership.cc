@@ -36,7 +36,9 @@ node::Heartbeat Membership::TakeHeartbeat() {
   heartbeat.pages_free = load.pages_free;
   heartbeat.lost_peers = std::move(exchange.lost_peers);
   for (const LayerExpertCounts& counts : parts_.core->expert_counts().Take()) {
-    heartbeat.expert_counts.push_back({counts.layer, {counts.prompt.begin(), counts.prompt.end()}, {counts.generated.begin(), counts.generated.end()}});
+    heartbeat.expert_counts.push_back({.layer = counts.layer,
+                                       .prompt = {counts.prompt.begin(), counts.prompt.end()},
+                                       .generated = {counts.generated.begin(), counts.generated.end()}});
   }
   return heartbeat;
 }

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <numeric>
 #include <random>
 #include <thread>
 
@@ -28,6 +29,19 @@ TEST(Core, EndsByLengthAndCountsPages) {
   EXPECT_EQ(answer.end->times.steps, 5);
   EXPECT_EQ(world.core().load().running, 0);
   EXPECT_EQ(world.core().load().pages_free, 400);
+}
+
+TEST(Core, CountsRoutedRowsByLayerAndPositionClass) {
+  CoreWorld world({});
+  ASSERT_TRUE(world.Submit(MakeRequest(1, 70, 5)).ok());
+  ASSERT_TRUE(world.RunToEnd());
+  const std::vector<LayerExpertCounts> counts = world.core().expert_counts().Take();
+  ASSERT_EQ(counts.size(), 5u);  // layer 0 is dense
+  for (const LayerExpertCounts& layer : counts) {
+    EXPECT_EQ(std::accumulate(layer.prompt.begin(), layer.prompt.end(), uint64_t{0}), 70u * 4) << "layer " << layer.layer;
+    EXPECT_EQ(std::accumulate(layer.generated.begin(), layer.generated.end(), uint64_t{0}), 4u * 4) << "layer " << layer.layer;
+  }
+  EXPECT_TRUE(world.core().expert_counts().Take().empty());
 }
 
 TEST(Core, StopIdsMinTokensAndIgnoredEnds) {
