@@ -44,7 +44,7 @@ TEST_F(GenerateTest, DefaultsComeFromTheModelAndReachTheNode) {
   EXPECT_EQ(submit.sampling().seed(), answer.last.seed());
   EXPECT_EQ(submit.logprobs(), -1);
   EXPECT_GT(submit.deadline_ms(), 0u);
-  EXPECT_LE(submit.deadline_ms(), 20000u);
+  EXPECT_LE(submit.deadline_ms(), 25000u);  // the wire rounds a deadline up
 }
 
 TEST_F(GenerateTest, TextIsTokenizedWithBosAndChatRendered) {
