@@ -85,6 +85,10 @@ App::~App() {
   stopping_ = true;
   if (host_ != nullptr) host_->Wake();
   if (receiver_.joinable()) receiver_.join();
+  if (core_ != nullptr) {
+    const CoreCounters ran = core_->counters();
+    LogInfo("ran ", ran.rows_run, " rows in ", ran.batches, " batches; refused ", ran.refused, " parts, ", ran.expired, " came too late");
+  }
   if (server_ != nullptr) server_->Shutdown(std::chrono::milliseconds(100));
   ticker_ = nullptr;
   host_ = nullptr;  // says goodbye on all links

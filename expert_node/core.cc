@@ -11,6 +11,7 @@ namespace {
 // Rows of one dispatch that a link takes without waiting for credit: a step of the default budget.
 constexpr int64_t kDispatchRows = 512;
 constexpr int64_t kWindowMin = 32;
+constexpr int64_t kWindowSpare = 4;
 constexpr int32_t kBatchPairsMin = 4096;
 constexpr int64_t kBatchBytesMax = 64 << 20;
 
@@ -23,8 +24,10 @@ net::SessionTerms MakeTerms(const CoreOptions& options, const model::Checkpoint&
   const model::ModelConfig& config = checkpoint.config();
   net::SessionTerms terms = node::TermsOf(config, checkpoint.fingerprint(), options.activation_dtype);
   terms.numerics_fingerprint = options.numerics_fingerprint;
-  const int64_t parts = kDispatchRows * config.gate.num_experts_per_tok / PairsPerPart(terms.limits) + 1;
-  terms.window = static_cast<uint32_t>(std::clamp<int64_t>(parts, kWindowMin, net::kWindowMax));
+  // A part has whole rows (net::SplitIntoParts): with fewer credits than parts the rest would wait for the sender to look.
+  const int64_t part_rows = std::max<int64_t>(1, PairsPerPart(terms.limits) / config.gate.num_experts_per_tok);
+  const int64_t parts = (kDispatchRows + part_rows - 1) / part_rows;
+  terms.window = static_cast<uint32_t>(std::clamp<int64_t>(parts + kWindowSpare, kWindowMin, net::kWindowMax));
   return terms;
 }
 

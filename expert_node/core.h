@@ -31,7 +31,7 @@ struct CoreOptions {
   uint64_t incarnation = 0;
   int32_t parts_max = 2048;         // received and not yet run; beyond it a part is refused as overloaded
   int32_t batches_max = 8;          // finished and not yet sent
-  int64_t parts_wait_ns = 2'000'000;
+  int64_t parts_wait_ns = 10'000'000;
   int64_t gather_wait_ns = 0;
 };
 

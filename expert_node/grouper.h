@@ -5,8 +5,8 @@
 //
 // Oldest first: the oldest part that may run decides the layer, and all others of that layer that may run come with it, up
 // to pairs_max, so that each expert's weights are read once for all of them. A part may run when the rest of its dispatch
-// is there, or after `parts_wait_ns` without any more of it (its sender may be waiting for credit); and, where
-// `gather_wait_ns` is set, not before that much time has passed for parts of other dispatches to come.
+// is there or fills a batch, or after `parts_wait_ns` without any more of it (its sender may be waiting for credit, or for
+// a processor: running what is there would read the weights twice); and, where `gather_wait_ns` is set, not before that much time has passed for parts of other dispatches to come.
 
 #include <cstdint>
 #include <optional>
@@ -37,7 +37,7 @@ struct WaitingPart {
 struct GrouperOptions {
   int32_t parts_max = 0;
   int32_t pairs_max = 0;  // of a batch; at least one part's
-  int64_t parts_wait_ns = 2'000'000;
+  int64_t parts_wait_ns = 10'000'000;
   int64_t gather_wait_ns = 0;
 };
 
@@ -65,9 +65,11 @@ class Grouper {
     DispatchKey key;
     int32_t missing = 0;
     int64_t last_arrival_ns = 0;
+    int32_t pairs = 0;  // that wait
   };
 
   int64_t ReadyNs(const WaitingPart& part) const;
+  void NoteTaken(const WaitingPart& part);
   size_t FindOpen(const DispatchKey& key) const;  // index; incomplete_.size() when it is not there
 
   const GrouperOptions options_;
@@ -75,6 +77,7 @@ class Grouper {
   std::vector<OpenDispatch> incomplete_;  // dispatches of which a part has not come; the oldest is forgotten first
   std::vector<uint64_t> paused_;
   std::vector<int32_t> taken_;
+  std::vector<WaitingPart> runs_;  // taken_, with their facts
 };
 
 }  // namespace atoll::expert_node

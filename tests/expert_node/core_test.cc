@@ -182,7 +182,7 @@ TEST_P(CoreTest, WaitsForTheOtherPartsOfADispatchForABoundedTime) {
   ASSERT_TRUE(Send(link, frame).ok());
   Turn(host.get());
   EXPECT_EQ(caller.frames.size(), 0u);
-  clock_.AdvanceNs(2'000'000);
+  clock_.AdvanceNs(10'000'000);
   Turn(host.get());
   ASSERT_EQ(caller.frames.size(), 2u);
   EXPECT_EQ(caller.frames[1].header.part, 1);
@@ -248,7 +248,7 @@ TEST_P(CoreTest, RefusesWhatItHasNoRoomFor) {
   ASSERT_EQ(caller.frames.size(), 1u);
   EXPECT_EQ(caller.frames[0].header.code, static_cast<uint16_t>(net::RefuseReason::kOverloaded));
   EXPECT_EQ(caller.frames[0].header.step, 3u);
-  clock_.AdvanceNs(2'000'000);
+  clock_.AdvanceNs(10'000'000);
   Turn(host.get());
   EXPECT_EQ(caller.frames.size(), 3u) << "the two that were taken are answered";
 }
@@ -270,7 +270,7 @@ TEST_P(CoreTest, DropsWhatIsCancelledOrTooLate) {
   late.header.parts = 2;
   ASSERT_TRUE(Send(link, late).ok());
   Turn(host.get());
-  clock_.AdvanceNs(5'000'000);
+  clock_.AdvanceNs(20'000'000);
   Turn(host.get());
   EXPECT_EQ(caller.frames.size(), 0u);
   EXPECT_EQ(core_->counters().expired, 1u);

@@ -82,6 +82,18 @@ TEST(GrouperTest, ADispatchThatStopsComingRunsInPieces) {
   EXPECT_THAT(grouper.Take(9 * kMs), ElementsAre(2)) << "the last part misses nobody";
 }
 
+TEST(GrouperTest, WhatFillsABatchDoesNotWaitForTheRest) {
+  Grouper grouper(Options());
+  WaitingPart part = OneOf(0, 4, 1 * kMs);
+  part.pair_count = 40;
+  for (; part.part < 2; ++part.part) grouper.Add(part);
+  EXPECT_THAT(grouper.Take(1 * kMs), IsEmpty()) << "80 pairs wait, a batch has 100";
+  grouper.Add(part);
+  EXPECT_THAT(grouper.Take(1 * kMs), ElementsAre(0, 1));
+  EXPECT_THAT(grouper.Take(1 * kMs), IsEmpty()) << "40 pairs wait";
+  EXPECT_THAT(grouper.Take(3 * kMs), ElementsAre(2));
+}
+
 TEST(GrouperTest, AnUnfinishedDispatchDoesNotHoldUpOthers) {
   Grouper grouper(Options());
   grouper.Add(OneOf(0, 2, 1 * kMs));
