@@ -13,8 +13,8 @@ constexpr int32_t kRelievesPerNode = 3;
 
 ReplicaChoice::ReplicaChoice(ReplicaMap map, const ExpertRoofline& roofline, uint32_t salt)
     : map_(std::move(map)), roofline_(roofline), split_(map_, salt), fewest_(map_, salt), other_rows_(map_.replicas()),
-      mixed_rows_(map_.replicas()), hot_counts_(map_.experts()), cold_counts_(map_.experts()), busy_(map_.nodes()), node_us_(map_.nodes()), first_held_(map_.nodes() + 1, 0),
-      expert_of_(map_.replicas()) {
+      mixed_rows_(map_.replicas()), hot_counts_(map_.experts()), cold_counts_(map_.experts()), busy_(map_.nodes()), node_us_(map_.nodes()),
+      first_held_(map_.nodes() + 1, 0), expert_of_(map_.replicas()) {
   for (int32_t e = 0; e < map_.experts(); ++e)
     for (int32_t r = map_.first[e]; r < map_.first[e + 1]; ++r) expert_of_[r] = e;
   for (int32_t n = 0; n < map_.nodes(); ++n) {

@@ -8,7 +8,7 @@ namespace {
 
 constexpr int kSweepsMax = 64, kSweepsPerLook = 4;
 // Of the mean level: how near to it the fullest node ends the sweeps, and the gain of a look below which they end.
-constexpr float kEven = 4e-4F, kGainMin = 4e-4F;
+constexpr float kEven = 3e-4F, kGainMin = 3e-4F;
 // A hub's neighbours wait for each other: moving somewhat further than even halves the sweeps.
 constexpr float kOverstep = 1.5F;
 // Up to here an expert's replicas are evened pair by pair; all at once by sorting where there are more.
@@ -17,8 +17,15 @@ constexpr int32_t kPairedCopies = 4;
 }  // namespace
 
 RowSplit::RowSplit(const ReplicaMap& map, uint32_t salt)
-    : map_(map), salt_(salt), load_(map.nodes()), rows_(map.replicas()), base_(map.nodes()), order_(map.copies_max) {
+    : map_(map), salt_(salt), load_(map.nodes()), rows_(map.replicas()), base_(map.nodes()), came_by_(map.nodes()), queue_(map.nodes()), order_(map.copies_max) {
   for (const float speed : map.speed) inverse_speed_.push_back(1 / speed);
+  first_held_.push_back(0);
+  for (int32_t n = 0; n < map.nodes(); ++n) {
+    for (const int32_t e : map.shared)
+      for (int32_t r = map.first[e]; r < map.first[e + 1]; ++r)
+        if (map.node[r] == n) held_.push_back({r, map.first[e], map.first[e + 1]});
+    first_held_.push_back(static_cast<int32_t>(held_.size()));
+  }
   for (const int32_t e : map.shared) {
     if (map.first[e + 1] - map.first[e] > kPairedCopies) {
       many_.push_back(e);
@@ -125,6 +132,47 @@ void RowSplit::Round(std::span<const int32_t> counts, std::span<int32_t> rows) n
   }
 }
 
+// Rounding leaves some nodes a row above their neighbours: the fullest one hands a row on, from node to node over shared
+// experts, to one that stays below it, as long as there is one and the mean is still to be reached.
+void RowSplit::EvenRounded(float mean, std::span<int32_t> rows) noexcept {
+  for (int32_t step = 0; step < map_.nodes(); ++step) {
+    int32_t fullest = 0;
+    for (int32_t n = 1; n < map_.nodes(); ++n)
+      if (load_[n] * inverse_speed_[n] > load_[fullest] * inverse_speed_[fullest]) fullest = n;
+    if ((load_[fullest] - 1) * inverse_speed_[fullest] < mean) return;
+    const int32_t last = FindRoom(fullest, rows);
+    if (last < 0) return;
+    load_[last] += 1;
+    load_[fullest] -= 1;
+    for (int32_t node = last; node != fullest; node = map_.node[came_by_[node].from]) {
+      --rows[came_by_[node].from];
+      ++rows[came_by_[node].to];
+    }
+  }
+}
+
+// Breadth first from `fullest`; -1 where every node that can be reached would be as full.
+int32_t RowSplit::FindRoom(int32_t fullest, std::span<const int32_t> rows) noexcept {
+  std::fill(came_by_.begin(), came_by_.end(), Hop{-1, -1});
+  const float highest = load_[fullest] * inverse_speed_[fullest];
+  size_t end = 0;
+  queue_[end++] = fullest;
+  came_by_[fullest].from = 0;
+  for (size_t i = 0; i < end; ++i) {
+    for (int32_t k = first_held_[queue_[i]]; k < first_held_[queue_[i] + 1]; ++k) {
+      if (rows[held_[k].row] == 0) continue;
+      for (int32_t r = held_[k].first; r < held_[k].last; ++r) {
+        const int32_t node = map_.node[r];
+        if (came_by_[node].from >= 0) continue;
+        came_by_[node] = {held_[k].row, r};
+        if ((load_[node] + 1) * inverse_speed_[node] < highest) return node;
+        queue_[end++] = node;
+      }
+    }
+  }
+  return -1;
+}
+
 void RowSplit::Split(std::span<const int32_t> counts, std::span<const float> expected, std::span<int32_t> rows) noexcept {
   Start(counts, expected);
   float total = 0, best = HUGE_VALF;
@@ -139,6 +187,7 @@ void RowSplit::Split(std::span<const int32_t> counts, std::span<const float> exp
     best = highest;
   }
   Round(counts, rows);
+  EvenRounded(mean, rows);
 }
 
 float RowSplit::HighestLevel() const noexcept {

@@ -33,12 +33,24 @@ class RowSplit {
     float share_a, share_b;
   };
 
+  // A replica of a shared expert, and all replicas of that expert.
+  struct Held {
+    int32_t row, first, last;
+  };
+
+  // One row goes from a replica to another of the same expert.
+  struct Hop {
+    int32_t from, to;
+  };
+
   void AddPair(int32_t row_a, int32_t row_b);
   void Start(std::span<const int32_t> counts, std::span<const float> expected) noexcept;
   void EvenPair(const Pair& pair) noexcept;
   void WaterFill(int32_t expert, float count) noexcept;
   float HighestLevel() const noexcept;
   void Round(std::span<const int32_t> counts, std::span<int32_t> rows) noexcept;
+  void EvenRounded(float mean, std::span<int32_t> rows) noexcept;
+  int32_t FindRoom(int32_t fullest, std::span<const int32_t> rows) noexcept;
 
   const ReplicaMap& map_;
   uint32_t salt_;
@@ -46,6 +58,10 @@ class RowSplit {
   std::vector<float> load_, rows_;     // [nodes], [replicas]
   std::vector<float> base_;            // [nodes]: what does not move
   std::vector<Pair> pairs_;
+  std::vector<int32_t> first_held_;    // [nodes + 1], into held_
+  std::vector<Held> held_;
+  std::vector<Hop> came_by_;           // [nodes]
+  std::vector<int32_t> queue_;         // [nodes]
   std::vector<int32_t> many_;          // experts with more replicas than are paired
   std::vector<std::pair<float, int32_t>> order_;  // [copies_max]
 };

@@ -8,8 +8,9 @@ namespace {
 
 constexpr int64_t kAskEvery = 64;     // candidates between two questions whether to stop
 constexpr int kNearBlocks = 3;        // of batches as they come, 16 each
-constexpr double kFarSigma = 0.4;     // and one block of what drift may bring
-constexpr double kFarWeight = 0.1;
+constexpr double kFarSigma = 0.6;    // and as many of what drift or another workload may bring
+constexpr double kFarWeight = 0.3;
+constexpr int kFarBlocks = 3;
 constexpr double kGainMin = 1e-6;
 
 // A graph in one piece is judged by noisy batches, because the expected loads come out even under nearly any. One in
@@ -25,7 +26,7 @@ std::vector<Climber::Block> DrawBlocks(std::span<const double> loads, const Laye
   }
   for (int i = 0; i < kNearBlocks; ++i)
     blocks.push_back({DrawLanes(loads, speed, {options.batch_rows, options.sigma}, random), (1 - kFarWeight) / kNearBlocks});
-  blocks.push_back({DrawLanes(loads, speed, {options.batch_rows, kFarSigma}, random), kFarWeight});
+  for (int i = 0; i < kFarBlocks; ++i) blocks.push_back({DrawLanes(loads, speed, {options.batch_rows, kFarSigma}, random), kFarWeight / kFarBlocks});
   return blocks;
 }
 

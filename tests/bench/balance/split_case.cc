@@ -93,7 +93,7 @@ void RunGlobal(const std::vector<Profile>& profiles, const Scale& scale, int32_t
   }
   const std::string shape = std::to_string(count) + "x" + std::to_string(slots);
   results.AtMost(shape + " split above the optimum, points", NAN, (fractional - exact) / batches, 0.1, "");
-  results.AtMost(shape + " rows as sent above the optimum, points", NAN, (whole - exact) / batches, shape == "144x3" ? 0.5 : 0.3, "");
+  results.AtMost(shape + " rows as sent above the optimum, points", NAN, (whole - exact) / batches, 0.3, "");
   results.Time(shape + " split of a layer, us", NAN, us / batches, bar_us, "us");
 }
 
