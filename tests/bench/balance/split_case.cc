@@ -27,6 +27,10 @@ LayerPlacement Plan(const std::vector<double>& loads, const LayerNodes& nodes, b
   return full ? *router::PlanFull(loads, nodes, {}) : *router::PlanQuick(loads, nodes, {});
 }
 
+router::EplbLayer PlanEplbOf(const std::vector<double>& loads) {
+  return *router::PlanEplb(std::vector<float>(loads.begin(), loads.end()), {.replicas = 320, .gpus = 32});
+}
+
 template <typename Rows>
 double Above(const ReplicaMap& map, const Rows& rows, double total) {
   std::vector<double> load(map.nodes(), 0);
@@ -34,37 +38,44 @@ double Above(const ReplicaMap& map, const Rows& rows, double total) {
   return 100 * (*std::max_element(load.begin(), load.end()) * map.nodes() / total - 1);
 }
 
-// One batch, its tokens dealt out to dispatchers that each split their own.
-double LocalImbalance(const ReplicaMap& map, const std::vector<double>& loads, int64_t tokens, router::SeededRandom& random) {
+// One batch, its tokens dealt out to dispatchers that each split their own. Adds EPLB's even split of the same batch to
+// `eplb_sum`.
+double LocalImbalance(const ReplicaMap& map, const router::EplbLayer& eplb, const std::vector<double>& loads, int64_t tokens,
+                      router::SeededRandom& random, double& eplb_sum) {
   std::vector<double> weights = loads;
   for (double& weight : weights) weight *= std::exp(0.15 * random.Gaussian());
   std::vector<int32_t> rows(map.replicas()), sum(map.replicas(), 0);
+  std::vector<double> batch(loads.size(), 0);
   for (int d = 0; d < kDispatchers; ++d) {
     const std::vector<double> counts = router::DrawCounts(weights, tokens * 8 / kDispatchers, random);
     RowSplit split(map, static_cast<uint32_t>(d));
     split.Split(std::vector<int32_t>(counts.begin(), counts.end()), {}, rows);
     for (size_t r = 0; r < rows.size(); ++r) sum[r] += rows[r];
+    for (size_t e = 0; e < batch.size(); ++e) batch[e] += counts[e];
   }
+  const std::vector<double> levels = EplbLevels(eplb, batch, map.nodes());
+  eplb_sum += 100 * router::Imbalance(*std::max_element(levels.begin(), levels.end()), batch, map.nodes());
   return Above(map, sum, static_cast<double>(tokens * 8));
 }
 
 void RunLocal(const std::vector<Profile>& profiles, const Scale& scale, bool full, Results& results) {
   const LayerNodes nodes = LayerNodes::Even(32, 10);
   router::SeededRandom random(5);
-  double large = 0, small = 0, count = 0;
+  double large = 0, small = 0, count = 0, eplb_large = 0, eplb_small = 0;
   for (const Profile& profile : profiles) {
     for (size_t l = 1; l < profile.layers.size(); l += 2 * scale.layer_step) {
       const LayerPlacement placement = Plan(profile.layers[l], nodes, full);
       const ReplicaMap map = MakeReplicaMap(placement.first, placement.host, nodes.speed);
+      const router::EplbLayer eplb = PlanEplbOf(profile.layers[l]);
       for (int i = 0; i < scale.batches; ++i, count += 1) {
-        large += LocalImbalance(map, profile.layers[l], 4096, random);
-        small += LocalImbalance(map, profile.layers[l], 512, random);
+        large += LocalImbalance(map, eplb, profile.layers[l], 4096, random, eplb_large);
+        small += LocalImbalance(map, eplb, profile.layers[l], 512, random, eplb_small);
       }
     }
   }
   const std::string kind = full ? ", full" : ", quick";
-  results.AtMost("32x10, 16 dispatchers, 4096 tokens, %" + kind, 12.2, large / count, full ? 1.6 : 2.1, "%");
-  results.AtMost("32x10, 16 dispatchers, 512 tokens, %" + kind, 19.9, small / count, full ? 10 : 12, "%");
+  results.AtMost("32x10, 16 dispatchers, 4096 tokens, %" + kind, eplb_large / count, large / count, full ? 1.6 : 2.1, "%");
+  results.AtMost("32x10, 16 dispatchers, 512 tokens, %" + kind, eplb_small / count, small / count, full ? 10 : 12, "%");
 }
 
 void RunGlobal(const std::vector<Profile>& profiles, const Scale& scale, int32_t count, int32_t slots, double bar_us, Results& results) {
@@ -111,15 +122,13 @@ void RunSwitch(const std::vector<Profile>& profiles, const Scale& scale, bool fu
   for (size_t l = 0; l < before->layers.size(); l += std::min(scale.layer_step, 3)) {
     const std::vector<double>& loads = before->layers[l];
     const LayerPlacement placement = Plan(loads, nodes, full);
-    const auto eplb = *router::PlanEplb(std::vector<float>(loads.begin(), loads.end()), {.replicas = 320, .gpus = 32});
+    const router::EplbLayer eplb = PlanEplbOf(loads);
     const ReplicaMap map = MakeReplicaMap(placement.first, placement.host, nodes.speed);
     router::ExactSplit split(placement, nodes);
     for (int i = 0; i < scale.batches; ++i, count += 1) {
       const std::vector<double> rows = router::DrawBatch(after->layers[l], {4096 * 8, 0.15}, random);
-      const std::vector<double> levels = EplbLevels(eplb, rows, 32);
-      eplb_sum += 100 * router::Imbalance(*std::max_element(levels.begin(), levels.end()), rows, 32);
       global += 100 * router::Imbalance(split.LeastLevel(rows), rows, 32);
-      local += LocalImbalance(map, after->layers[l], 4096, random);
+      local += LocalImbalance(map, eplb, after->layers[l], 4096, random, eplb_sum);
     }
   }
   const std::string kind = full ? ", full" : ", quick";
