@@ -9,6 +9,7 @@ namespace {
 
 constexpr int64_t kNsPerMs = 1'000'000;
 constexpr int kProgressMax = 256;  // per round, so that a flood cannot keep Poll from its timers
+constexpr int kStepsPerBeat = 16;  // progress calls or deliveries between two looks at whether a heartbeat is due
 
 }  // namespace
 
@@ -146,10 +147,11 @@ void SessionHost::HandleEvent(Event& event) {
 }
 
 void SessionHost::DeliverEvents() {
-  while (!events_.empty()) {
+  for (int i = 1; !events_.empty(); ++i) {
     Event event = std::move(events_.front());
     events_.pop_front();
     HandleEvent(event);
+    if (i % kStepsPerBeat == 0) SendDueHeartbeats(NowNs());
   }
 }
 
@@ -172,7 +174,16 @@ void SessionHost::DeliverSendable() {
 }
 
 void SessionHost::ProgressTransport() {
-  for (int i = 0; i < kProgressMax && transport_->Progress(); ++i) {}
+  for (int i = 0; i < kProgressMax && transport_->Progress(); ++i) {
+    if (i % kStepsPerBeat == kStepsPerBeat - 1) SendDueHeartbeats(NowNs());
+  }
+}
+
+// Taking in a burst of megabytes under the lock can last longer, on a busy host, than a peer's patience: 430 ms were seen.
+void SessionHost::SendDueHeartbeats(int64_t now_ns) {
+  for (const auto& link : links_) {
+    if (link->state_locked() == LinkState::kOpen) link->SendDueHeartbeat(now_ns);
+  }
 }
 
 void SessionHost::RunTimers(int64_t now_ns) {

@@ -69,6 +69,7 @@ class SessionHost final : public LinkHost, private TransportEvents {
   void DeliverEvents();
   void DeliverSendable();
   void ProgressTransport();
+  void SendDueHeartbeats(int64_t now_ns);
   void RunTimers(int64_t now_ns);
   void ExpireHandshakes(int64_t now_ns);
 

@@ -164,10 +164,14 @@ SessionLink::Received SessionLink::OnMessage(std::span<const std::byte> header_b
 bool SessionLink::Tick(int64_t now_ns) {
   watch_.Tick(now_ns);
   if (watch_.IsPeerSilent()) return true;
-  // Without a slot the next tick tries again; a failing channel reports itself.
-  if (watch_.IsHeartbeatDue(now_ns)) (void)SendControl(FrameType::kHeartbeat, 0, {});
+  SendDueHeartbeat(now_ns);
   AdvertiseIfOverdue();
   return false;
+}
+
+// Without a slot the next tick tries again; a failing channel reports itself.
+void SessionLink::SendDueHeartbeat(int64_t now_ns) {
+  if (watch_.IsHeartbeatDue(now_ns)) (void)SendControl(FrameType::kHeartbeat, 0, {});
 }
 
 void SessionLink::AdvertiseIfOverdue() {

@@ -52,6 +52,7 @@ class SessionLink final : public Link {
   absl::Status SendControl(FrameType type, uint16_t code, std::span<const std::byte> payload);
   // True when the peer has been silent for too long.
   bool Tick(int64_t now_ns);
+  void SendDueHeartbeat(int64_t now_ns);
   void AdvertiseIfOverdue();
 
   bool is_listener() const { return is_listener_; }
