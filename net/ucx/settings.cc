@@ -23,6 +23,9 @@ constexpr Setting kSettings[] = {
     // Fragments of shared memory. The default (8256) splits a frame of 8 KB in two: 47 us for a round trip instead of 18.
     // 60,000 makes frames of 224 KB slower by a third, 64 KiB or more aborts the receiver.
     {"UCX_POSIX_SEG_SIZE", "16384"},
+    // Room for a dispatch of megabytes (the default of 64 fragments is one): its sender computes next, and what does not
+    // fit moves only when somebody looks at the worker again, every 20 ms at worst.
+    {"UCX_POSIX_FIFO_SIZE", "256"},
     // A restarted node takes its port again; must have been set in the dead process too.
     {"UCX_TCP_CM_REUSEADDR", "y"},
     // Idle connections over a network that drops everything; heartbeats are quicker but need traffic to pass.
