@@ -43,7 +43,8 @@ class Order {
     steps_.push_back({true, id, n});
   }
 
-  void Free(int32_t n, const ExpertId& id) {
+  // By value: `id` may be the very element that is erased.
+  void Free(int32_t n, ExpertId id) {
     held_[n].erase(id);
     --Live(id);
     steps_.push_back({false, id, n});
