@@ -43,8 +43,7 @@ class Order {
     steps_.push_back({true, id, n});
   }
 
-  // By value: `id` may be the very element that is erased.
-  void Free(int32_t n, ExpertId id) {
+  void Free(int32_t n, const ExpertId& id) {
     held_[n].erase(id);
     --Live(id);
     steps_.push_back({false, id, n});
@@ -64,7 +63,7 @@ class Order {
   bool FreeOne() {
     bool freed = false;
     for (int32_t n = 0; n < nodes(); ++n) {
-      for (const ExpertId& id : held_[n]) {
+      for (const ExpertId id : held_[n]) {  // a copy: Free erases the element
         if (wanted_[n].contains(id) || Live(id) < 2) continue;
         Free(n, id);
         freed = true;
@@ -85,7 +84,7 @@ class Order {
   bool EvictOne() {
     for (int32_t n = 0; n < nodes(); ++n) {
       if (std::includes(held_[n].begin(), held_[n].end(), wanted_[n].begin(), wanted_[n].end())) continue;
-      for (const ExpertId& id : held_[n]) {
+      for (const ExpertId id : held_[n]) {  // a copy: Free erases the element
         if (Live(id) < 2) continue;
         Free(n, id);
         const auto next = std::find_if(wanted_[n].begin(), wanted_[n].end(), [&](const ExpertId& w) { return w != id && !held_[n].contains(w); });
@@ -101,7 +100,7 @@ class Order {
     const int32_t n = Missing();
     for (int32_t other = 0; other < nodes(); ++other) {
       if (Full(other)) continue;
-      for (const ExpertId& id : held_[n]) {
+      for (const ExpertId id : held_[n]) {  // a copy: Free erases the element
         if (wanted_[n].contains(id) || held_[other].contains(id)) continue;
         Load(other, id);
         Free(n, id);
