@@ -6,14 +6,10 @@
 
 #include "atoll/v1/cluster.grpc.pb.h"
 #include "atoll/v1/inference.grpc.pb.h"
+#include "net/grpc/status_map.h"
 
 namespace atoll::cli {
 namespace {
-
-absl::Status FromGrpc(const grpc::Status& status) {
-  if (status.ok()) return absl::OkStatus();
-  return absl::Status(static_cast<absl::StatusCode>(status.error_code()), status.error_message());
-}
 
 void SetDeadline(grpc::ClientContext* context, int64_t timeout_ms) {
   context->set_deadline(std::chrono::system_clock::now() + std::chrono::milliseconds(timeout_ms));
@@ -147,7 +143,7 @@ absl::StatusOr<GenerateSummary> RouterClient::Generate(const GenerateCall& call,
     summary.timing = ToTiming(response.timing());
     summary.seed = response.seed();
   }
-  ATOLL_RETURN_IF_ERROR(FromGrpc(reader->Finish()));
+  ATOLL_RETURN_IF_ERROR(net::FromGrpcStatus(reader->Finish()));
   return summary;
 }
 
@@ -157,7 +153,7 @@ absl::StatusOr<ClusterStatus> RouterClient::GetStatus(bool with_experts, int64_t
   v1::GetStatusRequest request;
   request.set_experts(with_experts);
   v1::GetStatusResponse response;
-  ATOLL_RETURN_IF_ERROR(FromGrpc(stubs_->cluster->GetStatus(&context, request, &response)));
+  ATOLL_RETURN_IF_ERROR(net::FromGrpcStatus(stubs_->cluster->GetStatus(&context, request, &response)));
   ClusterStatus status{response.model(), response.not_ready_reason(), response.epoch(), response.ready(), response.exact(), {}, ToLayers(response), {}};
   for (const auto& node : response.nodes()) status.nodes.push_back(ToRow(node));
   const v1::RouterStatus& router = response.router();
@@ -172,7 +168,7 @@ absl::StatusOr<ModelCard> RouterClient::GetModel() {
   grpc::ClientContext context;
   SetDeadline(&context, 5000);
   v1::GetModelResponse response;
-  ATOLL_RETURN_IF_ERROR(FromGrpc(stubs_->inference->GetModel(&context, {}, &response)));
+  ATOLL_RETURN_IF_ERROR(net::FromGrpcStatus(stubs_->inference->GetModel(&context, {}, &response)));
   ModelCard card{response.name(), response.chat_format(), response.context_length(), response.vocabulary_size(),
                  response.layers(), response.experts(), response.experts_per_token(), response.has_tokenizer()};
   return card;
