@@ -56,6 +56,14 @@ struct LayerCounts {
   std::vector<uint32_t> generated;
 };
 
+// What the bias on selection scores did since the last heartbeat.
+struct RoutingBiasCounts {
+  uint64_t decisions = 0;
+  uint64_t changed = 0;
+  double score_mass = 0;
+  double score_mass_kept = 0;
+};
+
 // Counters are since the last heartbeat.
 struct Heartbeat {
   uint64_t epoch_ready = 0;
@@ -68,6 +76,10 @@ struct Heartbeat {
   std::vector<LayerCounts> expert_counts;
   uint64_t rows_run = 0;
   std::map<std::string, std::string> lost_peers;
+  uint64_t steps = 0;             // attention node
+  uint64_t busy_us = 0;           // expert node
+  uint64_t parts_sent_again = 0;  // attention node
+  RoutingBiasCounts routing_bias;  // attention node
 };
 
 struct Accepted {
@@ -93,6 +105,12 @@ struct ExpertPeer {
 struct ClusterView {
   std::vector<ExpertPeer> expert_nodes;
   model::Placement placement;
+  int32_t attention_nodes = 1;  // at least 1
+  // [layers] of the placement; each empty (unknown) or [expert nodes], 0 or more.
+  std::vector<std::vector<float>> expected_share;
+  float routing_bias_epsilon = 0;  // 0: off
+  // [layers] of the placement; each empty (none) or [experts], within the epsilon.
+  std::vector<std::vector<float>> routing_bias;
 };
 
 }  // namespace atoll::node

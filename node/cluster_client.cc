@@ -79,6 +79,16 @@ v1::JoinRequest HeartbeatMessage(const Heartbeat& from, uint64_t incarnation) {
     entry->mutable_prompt()->Assign(layer.prompt.begin(), layer.prompt.end());
     entry->mutable_generated()->Assign(layer.generated.begin(), layer.generated.end());
   }
+  heartbeat->set_steps(from.steps);
+  heartbeat->set_busy_us(from.busy_us);
+  heartbeat->set_parts_sent_again(from.parts_sent_again);
+  if (from.routing_bias.decisions > 0) {
+    v1::RoutingBiasCounts* bias = heartbeat->mutable_routing_bias();
+    bias->set_decisions(from.routing_bias.decisions);
+    bias->set_changed(from.routing_bias.changed);
+    bias->set_score_mass(from.routing_bias.score_mass);
+    bias->set_score_mass_kept(from.routing_bias.score_mass_kept);
+  }
   heartbeat->mutable_lost_peers()->insert(from.lost_peers.begin(), from.lost_peers.end());
   return message;
 }
@@ -109,6 +119,31 @@ absl::Status ReadLayer(const v1::LayerPlacement& proto, model::Placement* placem
   return absl::OkStatus();
 }
 
+// Empty, or `size` finite numbers of at least `lowest` and at most `highest`.
+absl::Status ReadFigures(const google::protobuf::RepeatedField<float>& from, int64_t size, std::pair<float, float> bounds, std::vector<float>* to) {
+  const auto inside = [&](float value) { return value >= bounds.first && value <= bounds.second; };
+  if (!from.empty() && (from.size() != size || !std::all_of(from.begin(), from.end(), inside)))
+    return absl::InvalidArgumentError(absl::StrCat("a layer of the view has ", from.size(), " figures, expected ", size, " in [", bounds.first,
+                                                   ", ", bounds.second, "]"));
+  to->assign(from.begin(), from.end());
+  return absl::OkStatus();
+}
+
+// After ReadLayer of every layer, which has checked that there are such layers.
+absl::Status ReadSplit(const v1::ClusterView& proto, ClusterView* view) {
+  const float epsilon = proto.routing_bias_epsilon();
+  if (!(epsilon >= 0 && epsilon <= 1)) return absl::InvalidArgumentError(absl::StrCat("the view's routing_bias_epsilon is ", epsilon));
+  view->attention_nodes = std::max(1, proto.attention_nodes());
+  view->routing_bias_epsilon = epsilon;
+  view->expected_share.resize(view->placement.layers);
+  view->routing_bias.resize(view->placement.layers);
+  for (const v1::LayerPlacement& layer : proto.layers()) {
+    ATOLL_RETURN_IF_ERROR(ReadFigures(layer.expected_share(), proto.expert_nodes_size(), {0, 1e6f}, &view->expected_share[layer.layer()]));
+    ATOLL_RETURN_IF_ERROR(ReadFigures(layer.routing_bias(), view->placement.experts, {-epsilon, epsilon}, &view->routing_bias[layer.layer()]));
+  }
+  return absl::OkStatus();
+}
+
 // Layers that the view does not name (an MTP layer that nobody serves) have no experts in it.
 void DropUnnamedLayers(const v1::ClusterView& proto, model::Placement* placement) {
   std::vector<bool> named(placement->layers, false);
@@ -129,6 +164,7 @@ absl::StatusOr<ClusterView> FromProto(const v1::ClusterView& proto, const model:
   DropUnnamedLayers(proto, &view.placement);
   for (const v1::LayerPlacement& layer : proto.layers()) ATOLL_RETURN_IF_ERROR(ReadLayer(layer, &view.placement));
   ATOLL_RETURN_IF_ERROR(model::ValidatePlacement(view.placement));
+  ATOLL_RETURN_IF_ERROR(ReadSplit(proto, &view));
   return view;
 }
 

@@ -194,7 +194,7 @@ void ClusterState::Publish(Orders& orders) {
     overtaken = overtaken || (view_ != nullptr && node->heartbeat.epoch_ready > view_->epoch);
   }
   if (view_ != nullptr && !overtaken && peers == view_->expert_nodes) return;
-  view_ = std::make_shared<const ClusterView>(ClusterView{++epoch_, std::move(peers), placement_});
+  view_ = std::make_shared<const ClusterView>(ClusterView{.epoch = ++epoch_, .expert_nodes = std::move(peers), .placement = placement_, .expected_share = {}, .routing_bias = {}});
   const auto live = std::count_if(view_->expert_nodes.begin(), view_->expert_nodes.end(), [](const ExpertPeer& p) { return p.alive; });
   orders.log.push_back(absl::StrCat("view of epoch ", epoch_, ": ", live, " of ", view_->expert_nodes.size(), " expert nodes serve"));
 }

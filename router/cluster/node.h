@@ -38,6 +38,7 @@ struct NodeHello {
   std::string version;
   uint64_t loaded_epoch = 0;
   std::vector<model::ExpertId> loaded;  // of an expert node
+  std::string host, zone;               // failure domain; may be empty
   AttentionCapacity capacity;           // of an attention node
 };
 
@@ -45,6 +46,14 @@ struct LayerCounts {
   int32_t layer = 0;
   std::vector<uint64_t> prompt;     // [experts]
   std::vector<uint64_t> generated;  // [experts]
+};
+
+// What the bias on selection scores did since the last heartbeat.
+struct RoutingBiasCounts {
+  uint64_t decisions = 0;
+  uint64_t changed = 0;
+  double score_mass = 0;
+  double score_mass_kept = 0;
 };
 
 struct NodeHeartbeat {
@@ -59,6 +68,10 @@ struct NodeHeartbeat {
   uint64_t rows_run = 0;
   std::map<std::string, std::string> lost_peers;
   std::vector<LayerCounts> expert_counts;
+  uint64_t steps = 0;
+  uint64_t busy_us = 0;
+  uint64_t parts_sent_again = 0;
+  RoutingBiasCounts routing_bias;
 };
 
 struct ExpertPeer {
@@ -76,6 +89,10 @@ struct ClusterView {
   uint64_t epoch = 0;
   std::vector<ExpertPeer> expert_nodes;                // index: node index of the placement
   std::shared_ptr<const model::Placement> placement;  // shared by all views of one placement
+  int32_t attention_nodes = 1;
+  std::vector<std::vector<float>> expected_share;  // [layers]; each empty or [expert nodes]
+  float routing_bias_epsilon = 0;
+  std::vector<std::vector<float>> routing_bias;  // [layers]; each empty or [experts]
 };
 
 }  // namespace atoll::router

@@ -63,7 +63,8 @@ absl::Status Registry::CheckHello(const NodeHello& hello) const {
   if (hello.loaded_epoch > kEpochMax) {
     return absl::InvalidArgumentError(absl::StrCat("node ", hello.node_id, ": loaded_epoch ", hello.loaded_epoch, " was never given out"));
   }
-  if (hello.backend.size() > kTextBytesMax || hello.version.size() > kTextBytesMax || hello.activation_dtype.size() > kTextBytesMax) {
+  if (hello.backend.size() > kTextBytesMax || hello.version.size() > kTextBytesMax || hello.activation_dtype.size() > kTextBytesMax ||
+      hello.host.size() > kTextBytesMax || hello.zone.size() > kTextBytesMax) {
     return absl::InvalidArgumentError(absl::StrCat("node ", hello.node_id, ": a text of its hello has more than ", kTextBytesMax, " bytes"));
   }
   if (hello.role == NodeRole::kAttention && !IsCapacity(hello.capacity)) {

@@ -54,6 +54,8 @@ absl::StatusOr<NodeHello> ReadHello(const v1::Hello& from) {
   hello.version = from.version();
   hello.loaded_epoch = from.loaded_epoch();
   hello.loaded = ReadExperts(from.loaded());
+  hello.host = from.host();
+  hello.zone = from.zone();
   hello.capacity = ReadCapacity(from.capacity());
   return hello;
 }
@@ -69,6 +71,11 @@ NodeHeartbeat ReadHeartbeat(const v1::Heartbeat& from) {
   heartbeat.loaded_bytes = from.loaded_bytes();
   heartbeat.to_load_bytes = from.to_load_bytes();
   heartbeat.rows_run = from.rows_run();
+  heartbeat.steps = from.steps();
+  heartbeat.busy_us = from.busy_us();
+  heartbeat.parts_sent_again = from.parts_sent_again();
+  const v1::RoutingBiasCounts& bias = from.routing_bias();
+  heartbeat.routing_bias = {bias.decisions(), bias.changed(), bias.score_mass(), bias.score_mass_kept()};
   for (const auto& [id, reason] : from.lost_peers()) {
     if (heartbeat.lost_peers.size() < kLostPeersMax) heartbeat.lost_peers[id.substr(0, kReasonBytesMax)] = reason.substr(0, kReasonBytesMax);
   }
@@ -108,11 +115,18 @@ void FillView(const ClusterView& view, v1::ClusterView& to) {
     node.set_speed(peer.speed);
     node.set_alive(peer.alive);
   }
+  to.set_attention_nodes(view.attention_nodes);
+  to.set_routing_bias_epsilon(view.routing_bias_epsilon);
+  const auto fill = [](const std::vector<std::vector<float>>& layers, int32_t layer, google::protobuf::RepeatedField<float>& out) {
+    if (static_cast<size_t>(layer) < layers.size()) out.Assign(layers[layer].begin(), layers[layer].end());
+  };
   const model::Placement& placement = *view.placement;
   for (int32_t layer = 0; layer < placement.layers; ++layer) {
     if (!placement.layer_has_experts[layer]) continue;
     v1::LayerPlacement& layer_placement = *to.add_layers();
     layer_placement.set_layer(layer);
+    fill(view.expected_share, layer, *layer_placement.mutable_expected_share());
+    fill(view.routing_bias, layer, *layer_placement.mutable_routing_bias());
     for (int32_t e = 0; e < placement.experts; ++e) FillReplicas(placement.ReplicasOf({layer, e}), *layer_placement.add_experts());
   }
 }

@@ -34,6 +34,10 @@ class RecordingMember final : public ClusterMember {
     heartbeat.running = 3;
     heartbeat.expert_counts = {{2, {1, 2}, {3, 4}}};
     heartbeat.lost_peers = {{"expert-1", "silent"}};
+    heartbeat.steps = 6;
+    heartbeat.busy_us = 7;
+    heartbeat.parts_sent_again = 8;
+    heartbeat.routing_bias = {100, 3, 2.5, 2.25};
     return heartbeat;
   }
   void OnAccepted(const Accepted& accepted) override { Record([&] { accepts.push_back(accepted); }); }
@@ -120,6 +124,11 @@ TEST_F(ClusterClientTest, SaysHelloThenBeatsAndLeaves) {
   EXPECT_EQ(heartbeat.epoch_ready(), 4u);
   EXPECT_THAT(heartbeat.expert_counts(0).generated(), ::testing::ElementsAre(3, 4));
   EXPECT_EQ(heartbeat.lost_peers().at("expert-1"), "silent");
+  EXPECT_EQ(heartbeat.steps(), 6u);
+  EXPECT_EQ(heartbeat.busy_us(), 7u);
+  EXPECT_EQ(heartbeat.parts_sent_again(), 8u);
+  EXPECT_EQ(heartbeat.routing_bias().changed(), 3u);
+  EXPECT_EQ(heartbeat.routing_bias().score_mass_kept(), 2.25);
   EXPECT_EQ(member_.accepts.at(0).peer_silence_ms, 321);
 }
 
@@ -134,6 +143,11 @@ TEST_F(ClusterClientTest, HandsOnAssignmentsViewsAndDrain) {
   layer->add_experts(9);
   router_.Send(response);
   *response.mutable_view() = WholeView(6);
+  response.mutable_view()->set_attention_nodes(3);
+  response.mutable_view()->set_routing_bias_epsilon(0.25f);
+  response.mutable_view()->mutable_layers(0)->add_expected_share(0.75f);
+  response.mutable_view()->mutable_layers(0)->add_expected_share(0.25f);
+  response.mutable_view()->mutable_layers(1)->mutable_routing_bias()->Resize(32, -0.125f);
   router_.Send(response);
   response.mutable_drain()->set_reason("rolling update");
   router_.Send(response);
@@ -146,12 +160,18 @@ TEST_F(ClusterClientTest, HandsOnAssignmentsViewsAndDrain) {
   EXPECT_FALSE(view.expert_nodes.at(1).alive);
   EXPECT_EQ(view.placement.ReplicasOf({4, 7}).at(0).node, 1);
   EXPECT_FALSE(view.placement.layer_has_experts[6]) << "the view does not name the MTP layer";
+  EXPECT_EQ(view.attention_nodes, 3);
+  EXPECT_EQ(view.routing_bias_epsilon, 0.25f);
+  EXPECT_THAT(view.expected_share.at(1), ::testing::ElementsAre(0.75f, 0.25f));
+  EXPECT_THAT(view.expected_share.at(2), ::testing::IsEmpty());
+  EXPECT_EQ(view.routing_bias.at(2).at(31), -0.125f);
+  EXPECT_THAT(view.routing_bias.at(1), ::testing::IsEmpty());
 }
 
 TEST_F(ClusterClientTest, IgnoresAViewThatMakesNoSense) {
   client_.Start();
   ASSERT_TRUE(router_.Await([](FakeRouter& r) { return !r.heartbeats.empty(); }));
-  for (int wrong = 0; wrong < 4; ++wrong) {
+  for (int wrong = 0; wrong < 7; ++wrong) {
     v1::JoinResponse response;
     *response.mutable_view() = WholeView(7);
     v1::LayerPlacement* layer = response.mutable_view()->mutable_layers(2);
@@ -159,6 +179,9 @@ TEST_F(ClusterClientTest, IgnoresAViewThatMakesNoSense) {
     if (wrong == 1) layer->mutable_experts()->RemoveLast();
     if (wrong == 2) layer->mutable_experts(3)->set_node(0, 2);
     if (wrong == 3) layer->mutable_experts(3)->clear_node();
+    if (wrong == 4) layer->mutable_routing_bias()->Resize(32, 0.5f);  // beyond the epsilon of 0
+    if (wrong == 5) layer->mutable_expected_share()->Resize(3, 0.5f);
+    if (wrong == 6) response.mutable_view()->set_routing_bias_epsilon(-1);
     router_.Send(response);
   }
   v1::JoinResponse good;
