@@ -6,7 +6,7 @@ packages=(
   build-essential cmake ninja-build pkg-config git ccache mold
   libgrpc++-dev protobuf-compiler-grpc libprotobuf-dev protobuf-compiler
   libucx-dev libabsl-dev nlohmann-json3-dev libcli11-dev libyaml-cpp-dev libssl-dev
-  libgtest-dev libgmock-dev libbenchmark-dev libpcre2-dev
+  libboost-dev libgtest-dev libgmock-dev libbenchmark-dev libpcre2-dev
   clang libclang-rt-14-dev
   python3
 )
