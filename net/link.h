@@ -90,8 +90,8 @@ class LinkHost {
   virtual size_t Poll(std::chrono::nanoseconds timeout) = 0;
   // Makes the present or else the next Poll return.
   virtual void Wake() = 0;
-  // Heartbeats, silence and progress for a host that nobody polls now; what arrives is kept for the next Poll. A
-  // LinkTicker calls it.
+  // Heartbeats, silence and progress for a host that nobody polls now; what arrives is kept for the next Poll. While a
+  // Poll waits, heartbeats alone. A LinkTicker calls it.
   virtual void Tick() = 0;
 
   // Opens with a ticket that the peer minted. The link is kConnecting; OnOpen or OnClosed follows. A host name in the

@@ -1,7 +1,7 @@
 #pragma once
 
 // What a transport gives the session layer: connections that carry whole messages in order, not yet trusted. All calls
-// but Wait and Wake are serialized by the caller (SessionHost's lock); events come from inside Progress only.
+// but Resolve, Wait and Wake are serialized by the caller (SessionHost's lock); events come from inside Progress only.
 
 #include <chrono>
 #include <cstddef>
@@ -50,6 +50,8 @@ class Transport {
  public:
   virtual ~Transport() = default;
   virtual void Attach(TransportEvents& events) = 0;  // once, before anything else
+  // The address that Connect takes, a host name in it looked up: may wait. Any thread, not serialized.
+  virtual absl::StatusOr<std::string> Resolve(const std::string& address) const { return address; }
   virtual absl::StatusOr<Channel*> Connect(const std::string& address) = 0;
   // No event names this channel any more. May be called inside an event.
   virtual void Release(Channel& channel, ReleaseMode mode) = 0;

@@ -57,21 +57,25 @@ void SessionHost::Wake() {
 }
 
 void SessionHost::Tick() {
-  if (polling_.load()) return;
   const std::unique_lock lock(mutex_, std::try_to_lock);
-  if (!lock || polling_.load()) return;
+  if (!lock) return;
+  // The polling thread waits and will see to all this when it gets a processor, which on a starved machine can take longer
+  // than a peer's patience: the peers hear from us meanwhile. Nothing is taken in here, so its wait stays armed.
+  if (polling_.load()) return SendDueHeartbeats(NowNs());
   ProgressTransport();
   RunTimers(NowNs());
 }
 
 absl::StatusOr<Link*> SessionHost::Connect(const SessionTicket& ticket) {
+  // A name server that does not answer must hold up neither frames nor heartbeats of the other links.
+  ATOLL_ASSIGN_OR_RETURN(const std::string address, transport_->Resolve(ticket.data_address));
   const std::lock_guard lock(mutex_);
   ATOLL_RETURN_IF_ERROR(CheckTerms(ticket.terms));
   if (ticket.session == 0) return absl::InvalidArgumentError("session ticket: the session is 0, expected a minted one");
   if (links_.size() >= options_.links_max) {
     return absl::ResourceExhaustedError(absl::StrCat("links: ", links_.size(), " are open, expected below ", options_.links_max));
   }
-  ATOLL_ASSIGN_OR_RETURN(Channel * channel, transport_->Connect(ticket.data_address));
+  ATOLL_ASSIGN_OR_RETURN(Channel * channel, transport_->Connect(address));
   SessionLink& link = AddLink(*channel, ticket, {ticket.listener_name, ticket.incarnation}, false);
   std::array<std::byte, kTermsBytes> terms;
   EncodeTerms(ticket.terms, terms);

@@ -65,6 +65,11 @@ std::unique_ptr<UcxEndpoint> UcxTransport::MakeEndpoint() {
   return std::make_unique<UcxEndpoint>(*worker_, datatype_, [this](UcxEndpoint& endpoint, ucs_status_t status) { losses_.push_back({&endpoint, status}); });
 }
 
+absl::StatusOr<std::string> UcxTransport::Resolve(const std::string& address) const {
+  ATOLL_ASSIGN_OR_RETURN(const SocketAddress found, ResolveAddress(address));
+  return FormatAddress(found.storage, "");
+}
+
 absl::StatusOr<Channel*> UcxTransport::Connect(const std::string& address) {
   if (connections_.size() >= kConnectionsMax) return absl::ResourceExhaustedError("UCX: too many connections");
   ATOLL_ASSIGN_OR_RETURN(const SocketAddress target, ResolveAddress(address));

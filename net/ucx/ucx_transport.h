@@ -1,6 +1,6 @@
 #pragma once
 
-// The UCX Transport of one host: worker, listener, endpoints. Serialized by its SessionHost, but for Wait and Wake.
+// The UCX Transport of one host: worker, listener, endpoints. Serialized by its SessionHost, but for Resolve, Wait and Wake.
 // UCX callbacks only take notes (a connection request, a loss) or hand on a message; Progress does the rest afterwards.
 
 #include <memory>
@@ -22,6 +22,7 @@ class UcxTransport final : public Transport {
   ~UcxTransport() override;
 
   void Attach(TransportEvents& events) override { events_ = &events; }
+  absl::StatusOr<std::string> Resolve(const std::string& address) const override;
   absl::StatusOr<Channel*> Connect(const std::string& address) override;
   void Release(Channel& channel, ReleaseMode mode) override;
   bool Progress() override;

@@ -55,7 +55,7 @@ absl::StatusOr<std::string> FormatAddress(const sockaddr_storage& storage, const
   const socklen_t bytes = storage.ss_family == AF_INET6 ? sizeof(sockaddr_in6) : sizeof(sockaddr_in);
   const int error = getnameinfo(reinterpret_cast<const sockaddr*>(&storage), bytes, numeric_host, sizeof numeric_host, port, sizeof port,
                                 NI_NUMERICHOST | NI_NUMERICSERV);
-  if (error != 0) return absl::InternalError(absl::StrCat("listener's own address: ", gai_strerror(error)));
+  if (error != 0) return absl::InternalError(absl::StrCat("socket address: ", gai_strerror(error)));
   const std::string shown = host.empty() ? numeric_host : host;
   return absl::StrCat(shown.find(':') == std::string::npos ? shown : absl::StrCat("[", shown, "]"), ":", port);
 }

@@ -20,7 +20,7 @@ absl::StatusOr<SocketAddress> ResolveAddress(const std::string& address);
 // In host order; 0 for what is neither IPv4 nor IPv6.
 uint16_t PortOf(const sockaddr_storage& storage);
 
-// "host:port" of a bound socket; `host` replaces the numeric one unless empty.
+// "host:port" of a socket address; `host` replaces the numeric one unless empty.
 absl::StatusOr<std::string> FormatAddress(const sockaddr_storage& storage, const std::string& host);
 
 }  // namespace atoll::net
