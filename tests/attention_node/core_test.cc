@@ -85,7 +85,7 @@ TEST(Core, LogprobsAreOfTheRawDistributionBestFirst) {
   }
 }
 
-TEST(Core, IdsWithoutATokenAreNeverSampled) {
+TEST(Core, B52_IdsWithoutATokenAreNeverSampled) {
   CoreWorld world({.token_count = 100});
   SequenceRequest request = MakeRequest(1, 20, 30);
   request.sampling.temperature = 2;
@@ -119,7 +119,7 @@ TEST(Core, AnAbandonedStreamIsSilent) {
   EXPECT_EQ(world.core().load().running, 0);
 }
 
-TEST(Core, ThousandCancelsAtRandomPhasesLeaveNoPageBehind) {
+TEST(Core, F53_ThousandCancelsAtRandomPhasesLeaveNoPageBehind) {
   const uint32_t seed = std::random_device{}();
   SCOPED_TRACE(testing::Message() << "seed " << seed);
   std::mt19937 random(seed);
@@ -222,7 +222,7 @@ TEST(Core, RefusesWhatCannotRun) {
   ASSERT_TRUE(world.RunToEnd());
 }
 
-TEST(Core, RefusesOptionsThatContradictTheModel) {
+TEST(Core, B34_RefusesOptionsThatContradictTheModel) {
   TestModel& model = BundledModel();
   const SteadyClock clock;
   const CoreParts parts{.shard = &model.shard, .eos_ids = {}, .kernels = {}, .exchange = model.experts.get(), .sink = nullptr, .clock = &clock};

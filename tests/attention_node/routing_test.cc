@@ -124,7 +124,7 @@ TEST_F(OpenDispatchTest, ResultsGoToTheirRowAndSlot) {
   EXPECT_TRUE(open_.Take().empty());
 }
 
-TEST_F(OpenDispatchTest, AnAnswerCountsOnceAndOnlyFromItsLink) {
+TEST_F(OpenDispatchTest, B59_AnAnswerCountsOnceAndOnlyFromItsLink) {
   ASSERT_TRUE(open_.AddNode(0, link_a_, limits_, std::vector<RoutedPair>{{0, 0, 0}}).ok());
   ASSERT_TRUE(open_.AddNode(1, link_b_, limits_, std::vector<RoutedPair>{{1, 0, 1}}).ok());
   Answer(link_a_, open_.parts()[0], false);  // not sent yet

@@ -2,8 +2,21 @@
 
 #include <gtest/gtest.h>
 
+#include <cmath>
+
 namespace atoll {
 namespace {
+
+// Check 2 of the specification: sign, four bits of exponent with bias 7, three of mantissa, no infinities.
+TEST(E4M3, EveryCodeIsWhatItsBitsSay) {
+  for (int code = 0; code < 256; ++code) {
+    const int exponent = (code >> 3) & 15, mantissa = code & 7;
+    const double magnitude = exponent == 0 ? std::ldexp(mantissa, -9) : std::ldexp(8 + mantissa, exponent - 10);
+    const float value = E4M3ToFloat(static_cast<uint8_t>(code));
+    if ((code & 0x7F) == 0x7F) EXPECT_TRUE(std::isnan(value)) << code;
+    else EXPECT_EQ(value, code < 128 ? magnitude : -magnitude) << code;
+  }
+}
 
 TEST(E4M3, KnownCodes) {
   EXPECT_EQ(E4M3ToFloat(0x38), 1.0f);
@@ -15,6 +28,7 @@ TEST(E4M3, KnownCodes) {
   EXPECT_TRUE(std::isnan(E4M3ToFloat(0x7F)) && std::isnan(E4M3ToFloat(0xFF)));
 }
 
+// Check 2 of the specification.
 TEST(E4M3, EveryCodeRoundTrips) {
   for (int code = 0; code < 256; ++code) {
     if ((code & 0x7F) == 0x7F) continue;

@@ -1,4 +1,5 @@
-// The renderings of DeepSeek's formats, letter by letter, with the oddities that the models were trained on.
+// The renderings of DeepSeek's formats, letter by letter, with the oddities that the models were trained on: check 10 of the
+// specification.
 
 #include <gtest/gtest.h>
 

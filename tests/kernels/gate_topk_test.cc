@@ -65,6 +65,7 @@ void ExpectMatchesSorting(GateCase& c, const GateRun& run) {
 class GatePerIsa : public ::testing::TestWithParam<Isa> {};
 INSTANTIATE_TEST_SUITE_P(Host, GatePerIsa, ::testing::ValuesIn(HostIsas()), [](const auto& info) { return std::string(IsaName(info.param)); });
 
+// Check 5 of the specification.
 TEST_P(GatePerIsa, GridOfTheSpecification) {
   ComputePool pool({.threads = 2});
   for (int64_t rows : {1, 33, 64}) {
@@ -97,6 +98,7 @@ TEST_P(GatePerIsa, ShapesOfTheFamilyEqualTheReference) {
   }
 }
 
+// Check 5 of the specification.
 TEST_P(GatePerIsa, HandCase) {
   GateCase c{TestMatrix(DType::kF32, 1, 4), {-10, 0, 0, 10}, {}, {.experts_per_token = 2, .scaling = 2.827f}};
   for (int e = 0; e < 4; ++e) c.logits.Set(0, e, static_cast<float>(4 - e));

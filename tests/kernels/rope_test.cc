@@ -22,6 +22,7 @@ RopeTable TableOf(const RopeParams& params) {
   return table;
 }
 
+// Check 2 of the specification.
 TEST(Yarn, FrequenciesOfTheSpecification) {
   const std::vector<double> f = RopeFrequencies(V3Params());
   const std::pair<int, double> known[] = {{0, 1.0}, {1, 0.7498942093324559}, {10, 0.05623413251903491}, {11, 0.03900692656714386}, {16, 0.0055},
@@ -40,6 +41,7 @@ TEST(Yarn, EqualCorrectionBoundsDoNotDivideByZero) {   // Kimi-K2 has beta_fast 
   for (double f : RopeFrequencies(params)) EXPECT_TRUE(std::isfinite(f));
 }
 
+// Check 2 of the specification.
 TEST(Yarn, ScalesOfTheSpecification) {
   RopeParams params = V3Params();
   EXPECT_FLOAT_EQ(SoftmaxScale(192, params), 0.1352337788608801f);

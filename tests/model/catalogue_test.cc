@@ -11,7 +11,7 @@ namespace {
 
 ModelConfig Config(const std::string& json) { return *ParseModelConfig(json); }
 
-// Spec section 11, check 1: counts and bytes were derived from the sizes of the published files.
+// Check 1 of the specification: counts and bytes were derived from the sizes of the published files.
 TEST(TensorCatalogue, HoldsEveryTensorOfThe671BCheckpoint) {
   const TensorCatalogue catalogue(Config(kV3Config));
   EXPECT_EQ(catalogue.specs().size(), 91991u);
@@ -31,7 +31,7 @@ void ExpectTensor(const TensorCatalogue& catalogue, const std::string& name, int
   EXPECT_EQ(spec.dtype, dtype) << name;
 }
 
-// Shapes of spec section 2.3, the ragged scale block among them.
+// Check 1 of the specification: the shapes of section 2.3, the ragged scale block among them.
 TEST(TensorCatalogue, HasTheShapesOfThe671BCheckpoint) {
   const TensorCatalogue catalogue(Config(kV3Config));
   ExpectTensor(catalogue, "model.embed_tokens.weight", 129280, 7168, DType::kBF16);

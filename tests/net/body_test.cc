@@ -26,7 +26,7 @@ TEST(DispatchBody, ViewsRowsAndPairsAtAnyAlignment) {
   EXPECT_EQ(body->PairAt(2), (Pair{2, 0}));
 }
 
-TEST(DispatchBody, RefusesRowsAndExpertsThatAreNotThere) {
+TEST(DispatchBody, B57_RefusesRowsAndExpertsThatAreNotThere) {
   const FrameLimits limits = Limits(4);
   for (const Pair pair : {Pair{3, 0}, Pair{0xFFFF, 0}, Pair{0, 8}, Pair{0, 0xFFFF}}) {
     TestFrame frame = MakeDispatch(0, 3, limits);
@@ -37,7 +37,7 @@ TEST(DispatchBody, RefusesRowsAndExpertsThatAreNotThere) {
   }
 }
 
-TEST(DispatchBody, RefusesEveryOtherLength) {
+TEST(DispatchBody, B56_RefusesEveryOtherLength) {
   const FrameLimits limits = Limits(4);
   const TestFrame frame = MakeDispatch(0, 3, limits);
   for (size_t length = 0; length <= frame.payload.size(); ++length) {

@@ -46,7 +46,7 @@ class HostileSuite : public LinkSuite {
   std::unique_ptr<RawPeer> raw_;
 };
 
-TEST_P(HostileSuite, AStrangerThatSendsNonsenseIsRefused) {
+TEST_P(HostileSuite, B54_AStrangerThatSendsNonsenseIsRefused) {
   std::array<std::byte, kHeaderBytes> nonsense;
   nonsense.fill(std::byte{0x5A});
   const std::vector<std::byte> payload(kPartBytesMax, std::byte{0x5A});
@@ -56,7 +56,7 @@ TEST_P(HostileSuite, AStrangerThatSendsNonsenseIsRefused) {
   EXPECT_TRUE(right_handler_.frames.empty());
 }
 
-TEST_P(HostileSuite, DataBeforeTheHandshakeIsRefused) {
+TEST_P(HostileSuite, B58_DataBeforeTheHandshakeIsRefused) {
   const auto ticket = right_->AllowSession("raw", TestTerms());
   const TestFrame frame = MakeDispatch(1, 1, TestTerms().limits);
   raw_->SendFrame(frame.header, frame.payload, *ticket);
@@ -64,7 +64,7 @@ TEST_P(HostileSuite, DataBeforeTheHandshakeIsRefused) {
   EXPECT_EQ(right_->counters().refused_handshakes, 1u);
 }
 
-TEST_P(HostileSuite, ThreeMalformedFramesEndASession) {
+TEST_P(HostileSuite, B54_B57_ThreeMalformedFramesEndASession) {
   const SessionTicket ticket = OpenRawSession();
   TestFrame frame = MakeDispatch(1, 1, TestTerms().limits);
   frame.header.layer = 1000;
@@ -77,7 +77,7 @@ TEST_P(HostileSuite, ThreeMalformedFramesEndASession) {
   EXPECT_TRUE(right_handler_.frames.empty());
 }
 
-TEST_P(HostileSuite, OneWrongMacEndsASession) {
+TEST_P(HostileSuite, B58_OneWrongMacEndsASession) {
   SessionTicket ticket = OpenRawSession();
   ticket.mac_key[0] ^= std::byte{1};
   const TestFrame frame = MakeDispatch(1, 1, TestTerms().limits);
@@ -85,7 +85,7 @@ TEST_P(HostileSuite, OneWrongMacEndsASession) {
   ExpectSessionEnds();
 }
 
-TEST_P(HostileSuite, RepeatedStaleAndReflectedFramesAreDropped) {
+TEST_P(HostileSuite, B59_RepeatedStaleAndReflectedFramesAreDropped) {
   const SessionTicket ticket = OpenRawSession();
   TestFrame frame = MakeDispatch(1, 1, TestTerms().limits);
   frame.header.incarnation = 77;
@@ -117,7 +117,7 @@ TEST_P(HostileSuite, FramesBeyondTheWindowEndASession) {
   ExpectSessionEnds();
 }
 
-TEST_P(HostileSuite, StrangersAreCappedAndTimedOut) {
+TEST_P(HostileSuite, B60_StrangersAreCappedAndTimedOut) {
   NotingHandler handler;
   const auto small = network_->Open({.name = "small", .handshake_timeout_ms = 100, .strangers_max = 2}, handler);
   std::vector<std::unique_ptr<RawPeer>> peers;

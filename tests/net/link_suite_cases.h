@@ -226,7 +226,7 @@ TEST_P(LinkSuite, AHandlerMayCloseItsLink) {
   EXPECT_EQ(right_handler_.frames.size(), 1u);
 }
 
-TEST_P(LinkSuite, ATicketIsGoodOnce) {
+TEST_P(LinkSuite, B58_ATicketIsGoodOnce) {
   const auto ticket = right_->AllowSession("left", TestTerms());
   ASSERT_TRUE(left_->Connect(*ticket).ok());
   ASSERT_TRUE(PollUntil(both(), [&] { return !left_handler_.opened.empty(); }));
@@ -236,7 +236,7 @@ TEST_P(LinkSuite, ATicketIsGoodOnce) {
   EXPECT_EQ(right_handler_.opened.size(), 1u);
 }
 
-TEST_P(LinkSuite, AWrongKeyOrSessionIsRefusedAndDisturbsNobody) {
+TEST_P(LinkSuite, B58_AWrongKeyOrSessionIsRefusedAndDisturbsNobody) {
   OpenLink();
   auto ticket = right_->AllowSession("left", TestTerms());
   SessionTicket forged = *ticket;

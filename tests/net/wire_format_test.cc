@@ -85,7 +85,7 @@ TEST(WireFormat, RoundTrips) {
   EXPECT_EQ(*decoded, TestHeader());
 }
 
-TEST(WireFormat, RefusesEveryOtherLength) {
+TEST(WireFormat, B55_RefusesEveryOtherLength) {
   std::vector<std::byte> bytes(300);
   const Bytes good = Encode(TestHeader());
   std::copy(good.begin(), good.end(), bytes.begin());
@@ -114,7 +114,9 @@ TEST(WireFormat, EveryFlippedBitIsSeen) {
   EXPECT_FALSE(MacMatches(good, other));
 }
 
-TEST(WireFormat, HostileFieldsAreRefusedByName) {
+// B54: magic, version, type, flags. B55: header length. B56: counts whose product overflows, another payload length. B57: dtype,
+// layer, part, code.
+TEST(WireFormat, B54_B55_B56_B57_HostileFieldsAreRefusedByName) {
   const struct {
     const char* name;
     Bytes bytes;
@@ -154,7 +156,7 @@ TEST(WireFormat, HostileFieldsAreRefusedByName) {
   }
 }
 
-TEST(WireFormat, PayloadLengthIsComputedPerType) {
+TEST(WireFormat, B56_PayloadLengthIsComputedPerType) {
   const FrameLimits limits = TestLimits();
   const struct {
     FrameType type;

@@ -24,6 +24,7 @@ struct Case {
   const char* pieces;
 };
 
+// The first list is check 9 of the specification.
 class KnownPieces : public testing::TestWithParam<Case> {};
 
 TEST_P(KnownPieces, AreCut) { EXPECT_EQ(Pieces(GetParam().text), GetParam().pieces); }

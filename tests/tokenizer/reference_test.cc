@@ -39,6 +39,7 @@ TEST(Reference, DeepSeekIdsAreHuggingFaces) {
   ExpectReferenceIds(*DeepSeek(), "deepseek_v3");
 }
 
+// Check 9 of the specification.
 TEST(Reference, DeepSeekKnownStrings) {
   if (DeepSeek() == nullptr) GTEST_SKIP() << "no reference files";
   EXPECT_EQ(*DeepSeek()->Encode("Hello! 毕老师！1 + 1 = 2 ĠÑĤÐ²ÑĬÑĢ", AddedTokens::kMatch),

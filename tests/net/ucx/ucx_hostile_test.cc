@@ -74,7 +74,7 @@ class UcxHostile : public testing::Test {
   bool lost_ = false;
 };
 
-TEST_F(UcxHostile, OtherMessageIdsAreDropped) {
+TEST_F(UcxHostile, B54_OtherMessageIdsAreDropped) {
   for (unsigned id : {0u, 2u, 77u}) Send(id, 100, UCP_AM_SEND_FLAG_EAGER | UCP_AM_SEND_FLAG_REPLY);
   ASSERT_TRUE(Until([&] { return host_->counters().accepted == 1; }));
   ExpectServing();
@@ -87,13 +87,13 @@ TEST_F(UcxHostile, MessagesWithoutASenderAreCounted) {
   ExpectServing();
 }
 
-TEST_F(UcxHostile, RendezvousIsRefused) {
+TEST_F(UcxHostile, B56_RendezvousIsRefused) {
   Send(kFrameMessageId, 8 << 20, UCP_AM_SEND_FLAG_RNDV | UCP_AM_SEND_FLAG_REPLY);
   EXPECT_TRUE(Until([&] { return host_->counters().unattributed_frames == 1; }));
   ExpectServing();
 }
 
-TEST_F(UcxHostile, AMessageLargerThanAPartIsRefused) {
+TEST_F(UcxHostile, B56_AMessageLargerThanAPartIsRefused) {
   Send(kFrameMessageId, 8 << 20, UCP_AM_SEND_FLAG_EAGER | UCP_AM_SEND_FLAG_REPLY);
   EXPECT_TRUE(Until([&] { return lost_; }));
   EXPECT_EQ(host_->counters().refused_handshakes, 1u);

@@ -107,7 +107,7 @@ TEST_P(UcxPeerProcess, NobodyListening) {
   EXPECT_EQ(handler_.closed[1].code(), absl::StatusCode::kUnavailable);
 }
 
-TEST_P(UcxPeerProcess, OtherProtocolsOnAnyOfItsPortsDisturbNobody) {
+TEST_P(UcxPeerProcess, B53_OtherProtocolsOnAnyOfItsPortsDisturbNobody) {
   const std::vector<int> ports = ListeningPorts(peer_->pid());
   ASSERT_GE(ports.size(), 1u);
   const std::string garbage[] = {"GET / HTTP/1.1\r\nHost: x\r\n\r\n", std::string("\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", 11), std::string(65536, '\xFF'),
