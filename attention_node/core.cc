@@ -199,7 +199,9 @@ void AttentionCore::AddToken(Live& live, SampleResult& result) {
   const int32_t token = result.token.token_id;
   live.sequence.AddToken(token);
   live.sampler.AddGenerated(token);
-  EventOf(live).tokens.push_back(std::move(result.token));
+  SequenceEvent& event = EventOf(live);
+  event.tokens.push_back(std::move(result.token));
+  if (live.sequence.request().report_times) event.times = live.sequence.times();
   const std::optional<EndReason> end = live.sampler.EndAfter(token, live.sequence.generated_count());
   if (end) End(live, *end, absl::OkStatus());
 }
@@ -217,7 +219,7 @@ void AttentionCore::End(Live& live, EndReason reason, absl::Status status) {
 SequenceEvent& AttentionCore::EventOf(Live& live) {
   if (live.event < 0) {
     live.event = static_cast<int32_t>(events_.size());
-    events_.push_back({live.sequence.key(), {}, std::nullopt});
+    events_.push_back({live.sequence.key(), {}, std::nullopt, std::nullopt});
   }
   return events_[live.event];
 }

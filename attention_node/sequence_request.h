@@ -45,6 +45,7 @@ struct SequenceRequest {
   bool ignore_eos = false;
   int32_t logprobs = -1;     // alternatives per token; -1: no logprobs
   int64_t deadline_ns = 0;   // on the core's clock; 0: none
+  bool report_times = false; // every event has `times`
 };
 
 struct SampledToken {
@@ -79,6 +80,7 @@ struct SequenceEvent {
   SequenceKey key;
   std::vector<SampledToken> tokens;
   std::optional<SequenceEnd> end;
+  std::optional<StageTimes> times;  // so far, where asked for
 };
 
 }  // namespace atoll::attention_node

@@ -50,6 +50,7 @@ SequenceRequest FromProto(const v1::SubmitSequence& proto, uint64_t stream, int6
   request.stop_token_ids = ToVector<int32_t>(proto.stop_token_ids());
   request.ignore_eos = proto.ignore_eos();
   request.logprobs = proto.logprobs();
+  request.report_times = proto.report_times();
   if (proto.deadline_ms() > 0) request.deadline_ns = now_ns + proto.deadline_ms() * kNsPerMs;
   return request;
 }
@@ -92,6 +93,7 @@ void ToProto(const SequenceEvent& event, v1::SequenceEvent* proto) {
     sampled->mutable_top_logprobs()->Add(token.top_logprobs.begin(), token.top_logprobs.end());
   }
   if (event.end) ToProto(*event.end, proto->mutable_end());
+  if (event.times) ToProto(*event.times, proto->mutable_times());
 }
 
 }  // namespace
@@ -140,7 +142,7 @@ class AttentionService::Impl final : public v1::AttentionService::CallbackServic
     const absl::Status submitted = core_->Submit(FromProto(request.submit(), stream, clock_.NowNs()));
     if (submitted.ok()) return;
     v1::RunResponse response;
-    ToProto(SequenceEvent{{stream, request.submit().sequence_id()}, {}, SequenceEnd{EndReason::kFailed, submitted, {}}}, response.add_events());
+    ToProto(SequenceEvent{{stream, request.submit().sequence_id()}, {}, SequenceEnd{EndReason::kFailed, submitted, {}}, {}}, response.add_events());
     SendTo(stream, std::move(response));
   }
 

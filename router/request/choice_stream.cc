@@ -34,6 +34,7 @@ ChoiceStream::ChoiceStream(uint32_t index, const Request& request, const model::
 }
 
 absl::Status ChoiceStream::OnEvent(SequenceEvent event) {
+  if (event.times) times_ = *event.times;
   for (SampledToken& token : event.tokens) {
     if (ended_) return absl::OkStatus();
     if (tokens_ >= request_.max_tokens) {

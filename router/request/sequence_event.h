@@ -43,6 +43,7 @@ struct SequenceEnd {
 struct SequenceEvent {
   std::vector<SampledToken> tokens;
   std::optional<SequenceEnd> end;
+  std::optional<StageTimes> times;  // so far; in every event of a request with stop strings
 };
 
 }  // namespace atoll::router

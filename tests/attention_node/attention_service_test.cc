@@ -73,7 +73,7 @@ class Router {
         64, [this](grpc::ClientContext* context, Client::Reactor* reactor) { stub_->async()->Run(context, reactor); });
   }
 
-  void Submit(uint64_t id, int max_tokens, int prompt_count = 5) {
+  void Submit(uint64_t id, int max_tokens, int prompt_count = 5, bool report_times = false) {
     v1::RunRequest request;
     v1::SubmitSequence& submit = *request.mutable_submit();
     submit.set_sequence_id(id);
@@ -83,6 +83,7 @@ class Router {
     submit.set_max_tokens(max_tokens);
     submit.set_ignore_eos(true);
     submit.set_logprobs(2);
+    submit.set_report_times(report_times);
     ASSERT_TRUE(client_->Send(std::move(request)));
   }
   void Cancel(uint64_t id) {
@@ -95,6 +96,7 @@ class Router {
   struct Seen {
     std::vector<v1::SampledToken> tokens;
     std::optional<v1::SequenceEnd> end;
+    std::vector<v1::StageTimes> times;
   };
   template <typename Condition>
   bool Await(Condition condition) {
@@ -123,6 +125,7 @@ class Router {
       Seen& seen = seen_[event.sequence_id()];
       seen.tokens.insert(seen.tokens.end(), event.tokens().begin(), event.tokens().end());
       if (event.has_end()) seen.end = event.end();
+      if (event.has_times()) seen.times.push_back(event.times());
     }
     changed_.notify_all();
   }
@@ -154,6 +157,20 @@ TEST(AttentionService, TokensComeWithLogprobsAndAnEnd) {
   EXPECT_EQ(seen.end->reason(), v1::END_REASON_LENGTH);
   EXPECT_EQ(seen.end->times().steps(), 6);
   EXPECT_EQ(router.seen(2).tokens.size(), 3u);
+}
+
+TEST(AttentionService, TimesSoFarComeWhereTheyAreAskedFor) {
+  Node node({});
+  Router router(node.address());
+  router.Submit(1, 4, 5, true);
+  router.Submit(2, 4);
+  ASSERT_TRUE(router.AwaitEnd(1));
+  ASSERT_TRUE(router.AwaitEnd(2));
+  const Router::Seen seen = router.seen(1);
+  ASSERT_EQ(seen.times.size(), 4u);
+  for (size_t i = 0; i < 4; ++i) EXPECT_EQ(seen.times[i].steps(), static_cast<int64_t>(i) + 1);
+  EXPECT_GT(seen.times[0].attention_us(), 0);
+  EXPECT_TRUE(router.seen(2).times.empty());
 }
 
 TEST(AttentionService, ARefusedSequenceEndsWithItsCode) {

@@ -1,13 +1,11 @@
 // Rows of the bad-input matrix (B) over real gRPC: a clear error with the stated code, and nothing else disturbed.
 
 #include <gmock/gmock.h>
-#include <grpcpp/generic/generic_stub.h>
-#include <grpcpp/support/byte_buffer.h>
 
-#include <future>
 #include <limits>
 #include <random>
 
+#include "tests/router/raw_call.h"
 #include "tests/router/router_fixture.h"
 
 namespace atoll::router {
@@ -27,18 +25,7 @@ class BadInput : public RouterFixture {
     EXPECT_TRUE(Generate(OfIds({1}, 3)).status.ok());
   }
 
-  // A unary or server-streaming call with any bytes as its request.
-  grpc::Status CallWithBytes(const std::string& method, const std::string& bytes) {
-    grpc::GenericStub stub(channel_);
-    grpc::ClientContext context;
-    context.set_deadline(std::chrono::system_clock::now() + std::chrono::seconds(20));
-    const grpc::Slice slice(bytes);
-    const grpc::ByteBuffer request(&slice, 1);
-    grpc::ByteBuffer response;
-    std::promise<grpc::Status> done;
-    stub.UnaryCall(&context, method, {}, &request, &response, [&](grpc::Status status) { done.set_value(std::move(status)); });
-    return done.get_future().get();
-  }
+  grpc::Status CallWithBytes(const std::string& method, const std::string& bytes) { return router::CallWithBytes(channel_, method, bytes).status; }
 
   void ExpectInvalid(const v1::GenerateRequest& request, const std::string& field) {
     const Answer answer = Generate(request);
@@ -152,6 +139,7 @@ TEST_F(BadInput, B10_TokenIdsOutsideTheVocabulary) {
 TEST_F(BadInput, B11_PromptsThatAreEmptyOrTooLong) {
   ExpectInvalid(OfIds({}, 3), "input");
   ExpectInvalid(OfIds(std::vector<int32_t>(2048, 1), 0), "token_ids");
+  ExpectInvalid(OfIds(std::vector<int32_t>(10'000'000, 1), 0), "token_ids");
   ExpectInvalid(OfIds(std::vector<int32_t>(2047, 1), 2), "stopping.max_tokens");
   v1::GenerateRequest request;
   request.set_text(std::string(4 << 20, 'x'));

@@ -142,6 +142,7 @@ void FakeAttentionNode::AppendTokens(FakeSequence& sequence, int tokens, v1::Run
     }
     ++sequence.sampled;
   }
+  if (sequence.submit.report_times()) event.mutable_times()->set_steps(sequence.sampled);
   if (sequence.sampled < sequence.submit.max_tokens()) return;
   event.mutable_end()->set_reason(v1::END_REASON_LENGTH);
   event.mutable_end()->mutable_times()->set_steps(sequence.sampled);

@@ -4,6 +4,7 @@
 #include <random>
 #include <thread>
 
+#include "tests/router/raw_call.h"
 #include "tests/router/router_fixture.h"
 
 namespace atoll::router {
@@ -97,6 +98,7 @@ TEST_F(GenerateTest, AStopStringEndsTheChoiceAndItsSequence) {
   ASSERT_TRUE(answer.status.ok()) << answer.status;
   EXPECT_EQ(answer.text.at(0), whole.substr(0, whole.find(stop)));
   EXPECT_EQ(answer.finish.at(0), v1::FINISH_REASON_STOP);
+  EXPECT_EQ(answer.last.timing().steps(), answer.last.usage().completion_tokens()) << "the times up to the token that ended it";
   EXPECT_TRUE(WaitIdle());
   EXPECT_EQ(attention_->cancelled(), 1u);
 }
@@ -113,7 +115,7 @@ TEST_F(GenerateTest, CancelReachesTheNodeAtOnce) {
 }
 
 // Cancels at random phases: before, during and after the tokens; nothing is left running anywhere.
-TEST_F(GenerateTest, F54_AThousandCancelsLeaveNothing) {
+TEST_F(GenerateTest, F53_AThousandCancelsLeaveNothing) {
   attention_->StartStepping(100);
   std::vector<std::thread> clients;
   for (uint32_t c = 0; c < 8; ++c) {
@@ -141,7 +143,7 @@ TEST_F(GenerateTest, F54_AThousandCancelsLeaveNothing) {
 }
 
 // The clients read nothing while their answers grow far beyond every buffer: those beyond the bound are ended.
-TEST_F(GenerateTest, F53_TwoHundredSlowReadersAreBounded) {
+TEST_F(GenerateTest, F54_TwoHundredSlowReadersAreBounded) {
   struct Client {
     grpc::ClientContext context;
     std::unique_ptr<grpc::ClientReader<v1::GenerateResponse>> reader;
@@ -197,6 +199,14 @@ TEST_F(GenerateTest, TokenizeAndDetokenizeAreInverse) {
   v1::DetokenizeResponse text;
   ASSERT_TRUE(stub_->Detokenize(&second, back, &text).ok());
   EXPECT_EQ(text.text(), request.text());
+}
+
+TEST_F(GenerateTest, ReflectionListsTheServices) {
+  const RawAnswer answer = CallWithBytes(channel_, "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo", std::string("\x3A\x00", 2));
+  EXPECT_TRUE(answer.status.ok()) << answer.status.error_message();
+  for (const char* service : {"atoll.v1.InferenceService", "atoll.v1.ClusterService", "grpc.health.v1.Health"}) {
+    EXPECT_THAT(answer.message, testing::HasSubstr(service));
+  }
 }
 
 TEST_F(GenerateTest, GetModelDescribesTheModel) {
