@@ -202,7 +202,7 @@ int Options::ReadFlags(int argc, const char* const* argv) {
     if (std::holds_alternative<FlagTarget>(entry->target)) {
       parsed[entry.get()] = app.add_flag(entry->name);
     } else {
-      parsed[entry.get()] = app.add_option(entry->name, given[entry.get()])->expected(1)->multi_option_policy(
+      parsed[entry.get()] = app.add_option(entry->name, given[entry.get()])->expected(1)->allow_extra_args(false)->multi_option_policy(
           std::holds_alternative<ListTarget>(entry->target) ? CLI::MultiOptionPolicy::TakeAll : CLI::MultiOptionPolicy::Throw);
     }
   }
@@ -301,7 +301,7 @@ void Options::PrintHelp() const {
   std::cout << text_.name << ": " << text_.summary << "\n\n" << text_.examples << "\n";
   std::string group;
   for (const auto& entry : entries_) {
-    if (entry->group != group) std::cout << "\n" << (group = entry->group) << ":\n";
+    if (entry->group != group) std::cout << (group.empty() ? "" : "\n") << (group = entry->group) << ":\n";
     std::cout << "  " << entry->name << (std::holds_alternative<FlagTarget>(entry->target) ? "" : " VALUE") << "\n      " << entry->help;
     if (entry->required) std::cout << " (required)";
     else if (!entry->no_default && !entry->default_text.empty()) std::cout << " (default " << entry->default_text << ")";

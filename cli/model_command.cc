@@ -64,7 +64,10 @@ int RunModel(int argc, const char* const* argv) {
   if (what == "inspect") return Inspect(argc - 1, argv + 1);
   if (what == "make") return Make(argc - 1, argv + 1);
   (what == "--help" || what == "-h" ? std::cout : std::cerr)
-      << "atoll model inspect DIR\natoll model make --config config.json --out DIR --seed N\n";
+      << "atoll model: inspects a checkpoint or makes a random one.\n\n"
+         "  atoll model inspect checkpoints/tales\n"
+         "  atoll model make --config config.json --out DIR --seed 1\n\n"
+         "atoll model inspect --help and atoll model make --help say more\n";
   return what == "--help" || what == "-h" ? 0 : 2;
 }
 

@@ -113,9 +113,10 @@ int RunStatus(int argc, const char* const* argv) {
   RouterClient router(address);
   for (;;) {
     const absl::StatusOr<ClusterStatus> status = router.GetStatus(experts, 5000);
-    if (!status.ok()) return ReportError(status.status());
+    if (!status.ok() && !watch) return ReportError(status.status());
     if (watch && !json && isatty(STDOUT_FILENO)) std::cout << "\033[H\033[J";
-    if (json) PrintJson(*status, experts);
+    if (!status.ok()) ReportError(status.status());  // a router that starts again is shown when it is back
+    else if (json) PrintJson(*status, experts);
     else PrintTables(*status, experts);
     if (!watch) return 0;
     std::this_thread::sleep_for(std::chrono::seconds(1));

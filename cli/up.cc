@@ -1,12 +1,16 @@
 // `atoll up`: a router, attention nodes and expert nodes as processes on this machine, for as long as it runs itself.
 
+#include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <chrono>
 #include <climits>
 #include <csignal>
 #include <iostream>
 #include <map>
+#include <optional>
+#include <utility>
 
 #include "base/log.h"
 #include "cli/children.h"
@@ -22,6 +26,8 @@ using std::chrono::milliseconds;
 
 constexpr milliseconds kFirstDelay{100}, kLongestDelay{5000}, kLongLife{30000};
 constexpr milliseconds kDrain{6000}, kNodesEnd{2000};
+constexpr milliseconds kPlacementTime{5000};  // from the last node's joining to a placement, at most
+constexpr int kExitConfiguration = 78;
 
 std::string FolderOfThisProgram() {
   char path[PATH_MAX];
@@ -50,7 +56,7 @@ class LocalCluster {
     Stop();
     if (started.ok()) return 0;
     std::cerr << (ready ? "atoll up: " : "atoll up: cannot start: ") << started.message() << std::endl;
-    return 1;
+    return exit_status_;
   }
 
  private:
@@ -58,7 +64,7 @@ class LocalCluster {
   absl::Status Start() {
     ATOLL_RETURN_IF_ERROR(Spawn({"router", folder_ + "atoll-router", options_.RouterArguments()}));
     ATOLL_RETURN_IF_ERROR(WaitFor([&] { return !address_.empty(); }));
-    if (stop_) return absl::CancelledError("stopped");
+    if (stop_) return Stopped();
     for (int64_t i = 0; i < options_.experts; ++i)
       ATOLL_RETURN_IF_ERROR(Spawn({absl::StrCat("expert-", i), folder_ + "atoll-expert", options_.ExpertArguments(address_, i)}));
     for (int64_t i = 0; i < options_.attention; ++i)
@@ -66,15 +72,29 @@ class LocalCluster {
     RouterClient router(address_);
     ATOLL_RETURN_IF_ERROR(WaitFor([&] {
       const absl::StatusOr<ClusterStatus> status = router.GetStatus(false, 1000);
-      return status.ok() && status->ready && NodesReady(*status);
+      return status.ok() && IsUp(*status);
     }));
-    return stop_ ? absl::CancelledError("stopped") : absl::OkStatus();
+    return stop_ ? Stopped() : absl::OkStatus();
   }
 
-  bool NodesReady(const ClusterStatus& status) const {
-    int64_t ready = 0;
-    for (const NodeRow& node : status.nodes) ready += node.state == "ready";
-    return ready >= options_.attention + options_.experts;
+  static absl::Status Stopped() { return absl::CancelledError("it was stopped before it was ready"); }
+
+  bool IsUp(const ClusterStatus& status) {
+    if (std::exchange(waits_for_, status.not_ready_reason) != status.not_ready_reason) LogInfo("waiting: ", waits_for_);
+    const int64_t nodes = options_.attention + options_.experts;
+    const int64_t ready = std::count_if(status.nodes.begin(), status.nodes.end(), [](const NodeRow& node) { return node.state == "ready"; });
+    // All nodes are there and no experts were placed on them: no time will change that.
+    const bool unplaced = static_cast<int64_t>(status.nodes.size()) >= nodes && status.epoch == 0;
+    if (!unplaced) unplaced_since_.reset();
+    else if (!unplaced_since_) unplaced_since_ = Clock::now();
+    else if (Clock::now() - *unplaced_since_ > kPlacementTime) Fail(absl::FailedPreconditionError(status.not_ready_reason), kExitConfiguration);
+    return status.ready && ready >= nodes;
+  }
+
+  void Fail(absl::Status reason, int exit_status) {
+    if (!failure_.ok()) return;
+    failure_ = std::move(reason);
+    exit_status_ = exit_status;
   }
 
   absl::Status Spawn(ChildSpec spec) {
@@ -86,7 +106,7 @@ class LocalCluster {
   absl::Status WaitFor(Done done) {
     while (!stop_ && !done()) {
       stop_ = children_.Wait(20, events_);
-      if (!first_death_.ok()) return first_death_;
+      if (!failure_.ok()) return failure_;
     }
     return absl::OkStatus();
   }
@@ -95,7 +115,7 @@ class LocalCluster {
     serving_ = true;
     while (!stop_) {
       stop_ = children_.Wait(restarts_.empty() ? 1000 : 20, events_);
-      if (!first_death_.ok()) return first_death_;
+      if (!failure_.ok()) return failure_;
       ATOLL_RETURN_IF_ERROR(StartAgain());
     }
     return absl::OkStatus();
@@ -122,9 +142,9 @@ class LocalCluster {
     if (stopping_) return;
     const std::string text = absl::StrCat(child.spec.label, " ", child.ExitText());
     if (!serving_ || options_.no_restart) {
-      if (first_death_.ok())
-        first_death_ = absl::UnavailableError(child.last_error_line.empty() ? text : absl::StrCat(text, ": ", child.last_error_line));
-      return;
+      const bool configuration = WIFEXITED(child.wait_status) && WEXITSTATUS(child.wait_status) == kExitConfiguration;
+      return Fail(absl::UnavailableError(child.last_error_line.empty() ? text : absl::StrCat(text, ": ", child.last_error_line)),
+                  configuration ? kExitConfiguration : 1);
     }
     milliseconds& delay = delays_[child.spec.label];
     if (Clock::now() - born_[child.spec.label] > kLongLife) delay = milliseconds(0);
@@ -162,7 +182,10 @@ class LocalCluster {
                                  [this](Child& child) { OnExit(child); }};
   std::string address_;
   bool serving_ = false, stopping_ = false, stop_ = false;
-  absl::Status first_death_;
+  std::string waits_for_;
+  std::optional<Clock::time_point> unplaced_since_;
+  absl::Status failure_;  // the first one
+  int exit_status_ = 1;
   std::vector<Restart> restarts_;
   std::map<std::string, milliseconds> delays_;
   std::map<std::string, Clock::time_point> born_;

@@ -91,7 +91,8 @@ int main(int argc, char** argv) {
   RouterConfig config;
   atoll::Options options({.name = "atoll-router",
                           .summary = "Front door of an Atoll cluster: takes requests, knows the nodes, places the experts.",
-                          .examples = "  atoll-router --model checkpoints/tales --listen 0.0.0.0:50051 --min-expert-nodes 2\n"});
+                          .examples = "  atoll-router --model checkpoints/tales\n"
+                                      "  atoll-router --model /models/v3 --listen 0.0.0.0:50051 --min-expert-nodes 2\n"});
   double shutdown_timeout_s = 1e-3 * static_cast<double>(config.shutdown_timeout_ms);
   Define(config, shutdown_timeout_s, options);
   if (const int exit_status = options.Parse(argc, argv); exit_status >= 0) return exit_status;

@@ -71,6 +71,11 @@ TEST_F(OptionsTest, UnknownOptionEndsWith2AndNamesTheNearest) {
   EXPECT_NE(said_.find("did you mean --max-rows?"), std::string::npos) << said_;
 }
 
+TEST_F(OptionsTest, AWordTooManyEndsWith2AndIsNamed) {
+  EXPECT_EQ(Parse({"--max-rows", "3", "stray"}), 2);
+  EXPECT_NE(said_.find("unknown option stray"), std::string::npos) << said_;
+}
+
 TEST_F(OptionsTest, MissingOptionEndsWith2) {
   Parse({});
   options_->Require("--model");
