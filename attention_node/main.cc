@@ -3,13 +3,12 @@
 #include "attention_node/app.h"
 #include "base/log.h"
 #include "base/options.h"
+#include "node/process.h"
 
 namespace {
 
 using atoll::attention_node::App;
 using atoll::attention_node::AttentionOptions;
-
-constexpr auto kHealthInterval = std::chrono::milliseconds(200);
 
 void Define(AttentionOptions& options, atoll::Options& program) {
   atoll::node::DefineNodeOptions(options.node, program);
@@ -36,11 +35,5 @@ int main(int argc, char** argv) {
   Define(options, program);
   if (const int exit = program.Parse(argc, argv); exit >= 0) return exit;
 
-  atoll::node::StopSignal stop;
-  absl::StatusOr<std::unique_ptr<App>> app = App::Start(options, stop);
-  if (!app.ok()) return atoll::node::ExitStatusOf(app.status());
-  atoll::node::AnnounceListening((*app)->address());
-  while (!stop.Wait(kHealthInterval)) (*app)->RefreshHealth();
-  *app = nullptr;
-  return atoll::node::ExitStatusOf(stop.reason());
+  return atoll::node::RunUntilStopped<App>(options);
 }

@@ -4,6 +4,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <memory>
 #include <mutex>
 #include <string>
 
@@ -51,5 +52,19 @@ void AnnounceListening(const std::string& address);
 // 0 for OK. Otherwise logs `status` and returns kExitConfiguration for what another configuration or checkpoint would cure
 // (InvalidArgument, FailedPrecondition, NotFound, OutOfRange, ResourceExhausted, DataLoss), else 1.
 int ExitStatusOf(const absl::Status& status);
+
+// The life of a node program after its options were read: `App` is started, announced and kept until a stop is asked for.
+// Returns the exit status.
+template <typename App, typename AppOptions>
+int RunUntilStopped(const AppOptions& options) {
+  constexpr auto kHealthInterval = std::chrono::milliseconds(200);
+  StopSignal stop;
+  absl::StatusOr<std::unique_ptr<App>> app = App::Start(options, stop);
+  if (!app.ok()) return ExitStatusOf(app.status());
+  AnnounceListening((*app)->address());
+  while (!stop.Wait(kHealthInterval)) (*app)->RefreshHealth();
+  *app = nullptr;
+  return ExitStatusOf(stop.reason());
+}
 
 }  // namespace atoll::node
