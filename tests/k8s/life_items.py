@@ -1,0 +1,139 @@
+"""Items about the life of a pod: weights, probes, drain, logs. What a manifest cannot show is shown by processes."""
+import math, os
+
+from items import item
+from rendered import ROLES, ROOT, Failed, Waits, expect
+
+HEALTH = {'router': 'atoll.v1.InferenceService', 'attention': 'attention', 'expert': 'expert'}
+
+
+def grace(overlay, role):
+    return overlay.pod(role)['terminationGracePeriodSeconds']
+
+
+def settle(overlay, role):
+    return overlay.container(role)['lifecycle']['preStop']['sleep']['seconds']
+
+
+def probe(overlay, role, kind):
+    found = overlay.container(role)[kind + 'Probe']
+    return found, found.get('grpc') or found.get('httpGet')
+
+
+@item(10, 'weights from a read-only volume, revision pinned, checked')
+def weights(overlay, site):
+    for role in ROLES:
+        model, mounts = overlay.config(role)['model'], {m['mountPath']: m for m in overlay.container(role)['volumeMounts']}
+        revision = model.rstrip('/').rsplit('/', 1)[1]
+        expect(revision not in ('current', 'latest', 'main'), f'{role}: {model} is not a pinned revision')
+        if overlay.name == 'kind': expect(model.startswith('/usr/share/atoll/'), f'{role}: {model} is not in the image')
+        else: expect(model.startswith('/models/') and mounts['/models']['readOnly'] is True, f'{role}: {model} is not on a read-only volume')
+    expect(len({overlay.config(role)['model'] for role in ROLES}) == 1, 'the roles serve different models')
+    raise Waits('volume and revision hold; checkpoints carry no checksum that a load could check')
+
+
+@item(11, 'expert nodes load their shard alone')
+def shard(overlay, site):
+    loaded, total = site.processes().expert_bytes()
+    expect(all(0 < b < total for b in loaded) and sum(loaded) == total, f'loaded {loaded}, all experts have {total} bytes')
+    return f'two nodes report {" + ".join(str(b) for b in loaded)} = {total} bytes'
+
+
+@item(13, 'liveness depends on no peer')
+def liveness(overlay, site):
+    for role in ROLES:
+        found, target = probe(overlay, role, 'liveness')
+        expect(target.get('path', '/livez') == '/livez' and not target.get('service'), f'{role}: liveness asks {target}')
+        expect(found['failureThreshold'] * found['periodSeconds'] >= 30, f'{role}: {found}')
+    alone = site.processes().alone()
+    expect(alone == {role: (True, False) for role in ROLES}, f'(live, ready) of processes without peers: {alone}')
+    return 'each role alone: live, not ready'
+
+
+@item(14, 'readiness: a token could be made now')
+def readiness(overlay, site):
+    for role in ROLES:
+        found, target = probe(overlay, role, 'readiness')
+        if 'service' in target: expect(target['service'] == HEALTH[role], f'{role}: asks for {target["service"]}, serves {HEALTH[role]}')
+        else: expect(target['path'] == '/readyz', f'{role}: {target}')
+        expect(target['port'] in (overlay.ports(role)['grpc'], 'grpc', 'http', 'metrics', 8000, 8001), f'{role}: {target}')
+    seconds = site.processes().ready_after_loss()
+    return f'the last attention node killed: not ready after {seconds[0]:.1f} s, ready {seconds[1]:.1f} s after another came'
+
+
+@item(15, 'no live host of an expert: not ready, with the reason in the body')
+def reason(overlay, site):
+    seconds, text = site.processes().reason_after_expert_loss()
+    expect(text, 'no reason')
+    if not site.has('atoll-router', '--listen-metrics'): raise Waits(f'not ready after {seconds:.1f} s; the reason ("{text}") is in `atoll status`, in a body once the router serves /readyz')
+    body = site.processes().readyz_body()
+    expect(body and '"' in body, f'/readyz said {body!r}')
+    return f'not ready after {seconds:.1f} s: {text}'
+
+
+@item(16, 'probes are cheap under full load')
+def cheap(overlay, site):
+    timeout = min(probe(overlay, role, kind)[0]['timeoutSeconds'] for role in ROLES for kind in ('liveness', 'readiness'))
+    asked, slowest = site.processes().probes_under_load()
+    expect(slowest < timeout, f'of {asked} probes under 32 streams one took {slowest:.2f} s, the kubelet waits {timeout} s')
+    return f'{asked} probes under 32 streams, the slowest {1000 * slowest:.0f} ms'
+
+
+@item(17, 'a pause before SIGTERM')
+def pause(overlay, site):
+    for role in ROLES: expect(settle(overlay, role) >= 15, f'{role}: {settle(overlay, role)} s')
+    return 'native sleep of 15 s'
+
+
+@item(18, 'grace period: the sum of the parts')
+def grace_period(overlay, site):
+    timeout = overlay.config('router')['shutdown-timeout']
+    least = {'router': settle(overlay, 'router') + timeout + 5 + 1, 'attention': settle(overlay, 'attention') + 10}
+    notes = overlay.template('expert')['metadata']['annotations']
+    sole, rate = int(notes['atoll.dev/sole-copy-bytes']), int(notes['atoll.dev/load-bytes-per-second'])
+    expect(sole >= overlay.config('expert')['expert-memory-bytes'], 'the arithmetic counts fewer bytes than an expert node may hold')
+    least['expert'] = settle(overlay, 'expert') + math.ceil(sole / rate) + 30
+    for role in ROLES: expect(grace(overlay, role) >= least[role], f'{role}: grace {grace(overlay, role)} s, needs {least[role]} s')
+    return ', '.join(f'{role} {grace(overlay, role)} >= {least[role]} s' for role in ROLES)
+
+
+@item(19, 'SIGTERM: refuse, finish, exit 0; a second one: at once')
+def sigterm(overlay, site):
+    return site.processes().drained_router()
+
+
+@item(20, 'an expert node drains without a lost token')
+def expert_drain(overlay, site):
+    if not site.balances(): raise Waits('the router does not move replicas of a leaving node yet; its requests end with UNAVAILABLE')
+    return site.processes().drained_expert()
+
+
+@item(32, 'secrets from files, read again without a restart')
+def secrets(overlay, site):
+    raise Waits('no TLS; ' + ('API keys come by --api-key-file' if site.has('atoll-router', '--api-key-file') else 'no API keys'))
+
+
+@item(36, 'discovery: static, DNS, etcd')
+def discovery(overlay, site):
+    raise Waits('a static address and DNS names are there and the default (namespaces_check shows both), etcd is not')
+
+
+@item(38, 'rolling update over a version skew')
+def skew(overlay, site):
+    expect(overlay.workload('router')['spec']['strategy']['type'] == 'Recreate', 'two routers at a time')
+    raise Waits('one version exists; StatefulSets replace one pod at a time, without surge')
+
+
+@item(39, 'JSON logs; probes leave no line')
+def logs(overlay, site):
+    if not site.has('atoll-router', '--log-format'): raise Waits('no --log-format json; probes leave no line today')
+    for role in ROLES: expect(overlay.config(role).get('log-format') == 'json', f'{role}: log-format json is not set')
+    return 'log-format json'
+
+
+@item(41, 'kind, CPU and the small model in two commands')
+def two_commands(overlay, site):
+    text = open(os.path.join(ROOT, 'docs', 'kubernetes.md')).read()
+    for command in ('kind load image-archive', 'kubectl apply -k k8s/overlays/kind'): expect(command in text, f'docs/kubernetes.md lacks `{command}`')
+    for role in ROLES: site.accepts_config(overlay, role)
+    return 'docs/kubernetes.md; the programs accept every option of this overlay'
