@@ -2,7 +2,7 @@
 import math, os
 
 from items import item
-from rendered import ROLES, ROOT, Failed, Waits, expect
+from rendered import ROLES, ROOT, Waits, expect, opened
 
 HEALTH = {'router': 'atoll.v1.InferenceService', 'attention': 'attention', 'expert': 'expert'}
 
@@ -41,8 +41,7 @@ def shard(overlay, site):
 
 @item(13, 'liveness depends on no peer')
 def liveness(overlay, site):
-    for role in ROLES:
-        found, target = probe(overlay, role, 'liveness')
+    for found, target, role in [(*probe(o, r, 'liveness'), r) for o in (overlay, opened(overlay)) for r in ROLES]:
         expect(target.get('path', '/livez') == '/livez' and not target.get('service'), f'{role}: liveness asks {target}')
         expect(found['failureThreshold'] * found['periodSeconds'] >= 30, f'{role}: {found}')
     alone = site.processes().alone()
@@ -52,8 +51,7 @@ def liveness(overlay, site):
 
 @item(14, 'readiness: a token could be made now')
 def readiness(overlay, site):
-    for role in ROLES:
-        found, target = probe(overlay, role, 'readiness')
+    for found, target, role in [(*probe(o, r, 'readiness'), r) for o in (overlay, opened(overlay)) for r in ROLES]:
         if 'service' in target: expect(target['service'] == HEALTH[role], f'{role}: asks for {target["service"]}, serves {HEALTH[role]}')
         else: expect(target['path'] == '/readyz', f'{role}: {target}')
         expect(target['port'] in (overlay.ports(role)['grpc'], 'grpc', 'http', 'metrics', 8000, 8001), f'{role}: {target}')
@@ -63,12 +61,11 @@ def readiness(overlay, site):
 
 @item(15, 'no live host of an expert: not ready, with the reason in the body')
 def reason(overlay, site):
-    seconds, text = site.processes().reason_after_expert_loss()
+    seconds, text, body = site.processes().reason_after_expert_loss()
     expect(text, 'no reason')
-    if not site.has('atoll-router', '--listen-metrics'): raise Waits(f'not ready after {seconds:.1f} s; the reason ("{text}") is in `atoll status`, in a body once the router serves /readyz')
-    body = site.processes().readyz_body()
-    expect(body and '"' in body, f'/readyz said {body!r}')
-    return f'not ready after {seconds:.1f} s: {text}'
+    if body is None: raise Waits(f'not ready after {seconds:.1f} s; the reason ("{text}") is in `atoll status`, in a body once the router serves /readyz')
+    expect('expert-1' in body, f'/readyz said {body!r}')
+    return f'not ready after {seconds:.1f} s: {body.strip()}'
 
 
 @item(16, 'probes are cheap under full load')

@@ -1,6 +1,6 @@
 """What a manifest cannot show, shown once by real processes on loopback: probes, losses, drains. The results are kept, since every
 overlay asks for them."""
-import functools, glob, json, os, signal, socket, subprocess, sys, tempfile, threading, time
+import functools, glob, json, os, signal, socket, subprocess, sys, tempfile, time, urllib.error, urllib.request
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), 'cluster'))
 from local_cluster import TALES, Cluster, alive, finish, wait_until
 from rendered import Failed, expect
@@ -19,6 +19,15 @@ def serving(address, service='', timeout=2):
         return answer.status == health_pb2.HealthCheckResponse.SERVING
 
 
+def answers(address, path, timeout=2):
+    """Status and body of an HTTP probe; 0 where nobody answers."""
+    try:
+        with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(f'http://{address}{path}', timeout=timeout) as answer:
+            return answer.status, answer.read().decode()
+    except urllib.error.HTTPError as error: return error.code, error.read().decode()
+    except OSError: return 0, ''
+
+
 class Program:
     """One of the programs, started by hand."""
 
@@ -35,6 +44,17 @@ class Program:
             expect(self.process.poll() is None, f'ended with {self.process.poll()}: {self.said()[-400:]}')
             return [line for line in self.said().splitlines() if line.startswith('listening ')]
         return wait_until(found, seconds, 'listening')[0].split()[1]
+
+    def metrics(self):
+        """Where a router that listens has its HTTP probes; empty for one without."""
+        return next((line.split()[1] for line in self.said().splitlines() if line.startswith('metrics ')), '')
+
+    def live(self, address):
+        return answers(self.metrics(), '/livez')[0] == 200 if self.metrics() else serving(address)
+
+    def ready(self, address, name, timeout=2):
+        """By the probe that the manifests use: HTTP where the program has it."""
+        return answers(self.metrics(), '/readyz', timeout)[0] == 200 if self.metrics() else serving(address, name, timeout)
 
     def stop(self, sent=signal.SIGKILL):
         if self.process.poll() is None: self.process.send_signal(sent)
@@ -65,7 +85,7 @@ class ByHand:
             if program.process.poll() is None: program.stop()
 
     def ready(self):
-        return serving(self.address, NAMES['router'])
+        return self.programs['router'].ready(self.address, NAMES['router'])
 
     def status(self):
         out = subprocess.run([f'{self.bin}/atoll', 'status', '--address', self.address, '--json'], capture_output=True, text=True, timeout=20)
@@ -100,7 +120,7 @@ class Processes:
                 found = {}
                 for role, program in programs.items():
                     address = program.address()
-                    found[role] = (serving(address), serving(address, NAMES[role]))
+                    found[role] = (program.live(address), program.ready(address, NAMES[role]))
                 return found
             finally:
                 for program in programs.values(): program.stop()
@@ -135,7 +155,8 @@ class Processes:
             wait_until(c.ready, 30, 'ready')
             c.programs['expert-1'].stop()
             lost = seconds_until(lambda: not c.ready(), 5, 'not ready without an expert node')
-            return lost, c.status().get('not_ready_reason', '')
+            metrics = c.programs['router'].metrics()
+            return lost, c.status().get('not_ready_reason', ''), answers(metrics, '/readyz')[1] if metrics else None
 
     @functools.cache
     def probes_under_load(self, streams=32, probes=40):
@@ -145,7 +166,8 @@ class Processes:
             slowest = 0
             for i in range(probes):
                 start = time.time()
-                expect(serving(c.address, NAMES['router'] if i % 2 else '', timeout=10), f'probe {i} under load found the router not serving')
+                router = c.programs['router']
+                expect(router.ready(c.address, NAMES['router'], 10) if i % 2 else router.live(c.address), f'probe {i} under load found the router not serving')
                 slowest = max(slowest, time.time() - start)
             for process in running: expect(finish(process, 120)[0] == 0, 'a stream failed under probes')
             return probes, slowest
@@ -189,3 +211,19 @@ class Processes:
             for process in running: process.kill(); process.communicate()
             # Others may work on this machine: only files that these processes have made count.
             return sorted(n for n in set(os.listdir('/dev/shm')) - before if any(p in n for p in pids))
+
+    @functools.cache
+    def drained_expert(self):
+        with ByHand(self.bin) as c:
+            wait_until(c.ready, 30, 'ready')
+            running = [c.start_generate(max_tokens=400, seed=i) for i in range(8)]
+            wait_until(lambda: c.status()['router']['requests_running'] >= 8, 30, 'streams run')
+            leaving = c.programs['expert-1'].process
+            leaving.send_signal(signal.SIGTERM)
+            seconds = seconds_until(lambda: leaving.poll() is not None, 60, 'it leaves')
+            broken = [e for code, _, e in (finish(p, 120) for p in running) if code]
+            expect(not broken, f'{len(broken)} of 8 streams broke: {broken[:1]}')
+            expect(leaving.returncode == 0, f'exit status {leaving.returncode}')
+            code, _, error = finish(c.start_generate(max_tokens=5), 30)
+            expect(code == 0, f'without it: {error[-200:]}')
+            return f'8 streams went on, it left after {seconds:.1f} s with status 0, the other node has all experts'

@@ -47,6 +47,14 @@ def with_component(folder, component):
         return Rendered(os.path.basename(folder) + '+' + component, kustomize(scratch))
 
 
+def opened(overlay):
+    """The overlay with the router's HTTP and metrics ports, whether it names that component already or not."""
+    if 'http' in overlay.ports('router'): return overlay
+    found = with_component(f'{MANIFESTS}/overlays/{overlay.name}', 'front-doors')
+    found.name = overlay.name
+    return found
+
+
 class Rendered:
     def __init__(self, name, text):
         self.name, self.text = name, text

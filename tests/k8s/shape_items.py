@@ -3,7 +3,7 @@ import glob, os
 import yaml
 
 from items import item
-from rendered import MANIFESTS, ROLES, ROOT, Waits, expect, kustomize, quantity, Rendered
+from rendered import MANIFESTS, ROLES, ROOT, Waits, expect, kustomize, opened, quantity, Rendered
 
 H2C = 'kubernetes.io/h2c'
 
@@ -90,16 +90,24 @@ def services(overlay, site):
     return 'nodes join through atoll-router-nodes (not gated), clients come through atoll-router (gated)'
 
 
-@item(8, 'named ports, h2c on gRPC ports')
-def port_names(overlay, site):
+def check_port_names(overlay, router):
     for service in overlay.all('Service'):
         for port in service['spec']['ports']:
             if port['name'] == 'grpc': expect(port.get('appProtocol') == H2C, f'{service["metadata"]["name"]}: no appProtocol {H2C}')
-    for role, wanted in (('router', {'grpc'}), ('attention', {'grpc', 'ucx'}), ('expert', {'grpc', 'ucx'})):
-        expect(wanted <= overlay.ports(role).keys(), f'{role}: expected ports {wanted}, found {overlay.ports(role)}')
+    for role, wanted in (('router', router), ('attention', {'grpc', 'ucx'}), ('expert', {'grpc', 'ucx'})):
+        expect(wanted == overlay.ports(role).keys(), f'{role}: expected ports {wanted}, found {overlay.ports(role)}')
         listen = int(overlay.config(role)['listen'].rsplit(':', 1)[1])
         expect(overlay.ports(role)['grpc'] == listen, f'{role} listens on {listen}, its port says {overlay.ports(role)["grpc"]}')
-    if not {'http', 'metrics'} <= overlay.ports('router').keys(): raise Waits(site.front_doors_wait())
+
+
+@item(8, 'named ports, h2c on gRPC ports')
+def port_names(overlay, site):
+    full, router = opened(overlay), {'grpc', 'http', 'metrics'}
+    if full is not overlay: check_port_names(overlay, {'grpc'})
+    check_port_names(full, router)
+    expect('http' in [p['name'] for p in full.one('Service', 'atoll-router')['spec']['ports']], 'clients find no HTTP port')
+    for version in site.versions: site.validate(version, full.objects)
+    if full is not overlay: raise Waits(f'component front-doors holds; {site.front_doors_wait()}')
     return 'http, grpc, metrics and ucx; gRPC ports are h2c'
 
 
