@@ -1,7 +1,9 @@
 #include "attention_node/app.h"
 
 #include <algorithm>
+#include <functional>
 
+#include "attention_node/layers/measure_roofline.h"
 #include "base/log.h"
 #include "model/tokenizer/folder_tokenizer.h"
 #include "net/ucx/ucx_host.h"
@@ -84,7 +86,11 @@ absl::Status App::MakeCore(const AttentionOptions& options, const node::NodeSett
   core.token_count = tokenizer.tokenizer() == nullptr ? 0 : tokenizer.tokenizer()->vocabulary_size();
   core.activation_dtype = settings.activation_dtype;
   core.micro_batches = SettingOf(options.micro_batches);
-  client_ = std::make_unique<ExpertClient>(ExpertClientOptions{}, clock_);
+  ExpertClientOptions client;
+  client.routing.roofline = MeasureRoofline(shard_, {settings.isa, pool_.get()}, settings.activation_dtype, clock_);
+  client.routing.salt = static_cast<uint32_t>(std::hash<std::string>()(settings.node_id));
+  LogInfo("reading an expert takes as long as computing ", client.routing.roofline.weights_us / client.routing.roofline.row_us, " rows");
+  client_ = std::make_unique<ExpertClient>(client, clock_);
   service_ = std::make_unique<AttentionService>(clock_);
   ATOLL_ASSIGN_OR_RETURN(core_, AttentionCore::Create(core, {.shard = &shard_,
                                                              .eos_ids = EndIds(*checkpoint_),

@@ -1,17 +1,21 @@
 #include "attention_node/expert_client.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "base/check.h"
-#include "base/log.h"
 
 namespace atoll::attention_node {
 namespace {
 
 constexpr int64_t kNsPerMs = 1'000'000;
+// How often the same rows are sent at most.
+constexpr int32_t kTriesMax = 6;
+// How often returned parts are looked at while they wait for a newer view or an overloaded node.
+constexpr std::chrono::milliseconds kReturnedWait{2};
 
-const char* RefuseText(uint16_t code) {
-  switch (static_cast<net::RefuseReason>(code)) {
+const char* RefuseText(net::RefuseReason reason) {
+  switch (reason) {
     case net::RefuseReason::kUnknownEpoch: return "it does not know the placement's epoch";
     case net::RefuseReason::kNotOwned: return "it does not hold the expert";
     case net::RefuseReason::kOverloaded: return "its queue is full";
@@ -22,110 +26,66 @@ const char* RefuseText(uint16_t code) {
   return "for an unknown reason";
 }
 
-absl::Status Lost(const std::string& node_id, absl::string_view why) {
-  return absl::UnavailableError(absl::StrCat("expert node ", node_id, " was lost: ", why));
+// Whether another replica, or the same one later, may take the rows.
+bool MayGoAgain(net::RefuseReason reason) {
+  return reason != net::RefuseReason::kMalformed && reason != net::RefuseReason::kInternal;
 }
 
 }  // namespace
 
-ExpertClient::ExpertClient(const ExpertClientOptions& options, const Clock& clock) : options_(options), clock_(clock) {}
+ExpertClient::ExpertClient(const ExpertClientOptions& options, const Clock& clock)
+    : options_(options), clock_(clock), peers_(options.view_wait_ms, options.routing, clock) {}
 
-void ExpertClient::SetView(node::ClusterView view) {
-  {
-    std::lock_guard lock(mutex_);
-    if (view.placement.epoch < newest_.placement.epoch) return;
-    newest_ = std::move(view);
-    newest_since_ns_ = clock_.NowNs();
-    pending_ = true;
-    std::erase_if(lost_, [&](const auto& entry) {
-      return std::none_of(newest_.expert_nodes.begin(), newest_.expert_nodes.end(),
-                          [&](const node::ExpertPeer& peer) { return peer.node_id == entry.first && peer.alive; });
-    });
-  }
-  changed_ = true;
-  host_->Wake();
+void ExpertClient::SetHost(net::LinkHost* host) {
+  host_ = host;
+  peers_.SetHost(host);
 }
 
-std::vector<node::ExpertPeer> ExpertClient::MissingPeers() const {
-  std::lock_guard lock(mutex_);
-  std::vector<node::ExpertPeer> missing;
-  for (const node::ExpertPeer& peer : newest_.expert_nodes) {
-    if (peer.alive && !links_.contains({peer.node_id, peer.incarnation})) missing.push_back(peer);
-  }
-  return missing;
-}
-
-// The entry exists before the host knows the link, so that OnOpen and OnClosed, which may come first, find it.
-absl::Status ExpertClient::Connect(const node::ExpertPeer& peer, net::SessionTicket ticket) {
-  if (ticket.incarnation != peer.incarnation) {
-    return absl::FailedPreconditionError(absl::StrCat("expert node ", peer.node_id, ": the ticket is of incarnation ", ticket.incarnation,
-                                                      ", expected ", peer.incarnation));
-  }
-  const PeerKey key{peer.node_id, peer.incarnation};
-  {
-    std::lock_guard lock(mutex_);
-    if (!links_.emplace(key, PeerLink{}).second) return absl::AlreadyExistsError(absl::StrCat("a link to ", peer.node_id, " exists"));
-  }
-  ticket.listener_name = peer.node_id;
-  const absl::StatusOr<net::Link*> link = host_->Connect(ticket);
-  std::lock_guard lock(mutex_);
-  const auto entry = links_.find(key);
-  if (!link.ok()) {
-    lost_[peer.node_id] = std::string(link.status().message());
-    if (entry != links_.end()) links_.erase(entry);
-    return link.status();
-  }
-  if (entry != links_.end()) entry->second.link = *link;
-  changed_ = true;
-  return absl::OkStatus();
-}
-
+// epoch_ready first: it grows only where nothing older is posted afterwards.
 ExchangeReport ExpertClient::Report() const {
-  std::lock_guard lock(mutex_);
   ExchangeReport report;
-  report.epoch_ready = epoch_ready_;
+  report.epoch_ready = peers_.epoch_ready();
   report.epoch_oldest_in_flight = report.epoch_ready;
   for (const std::atomic<uint64_t>& epoch : epochs_in_flight_) {
     if (const uint64_t open = epoch.load(); open != 0) report.epoch_oldest_in_flight = std::min(report.epoch_oldest_in_flight, open);
   }
-  report.lost_peers = lost_;
+  report.parts_sent_again = parts_sent_again_;
+  report.lost_peers = peers_.Lost();
   return report;
 }
 
 void ExpertClient::Post(const ExpertDispatch& dispatch) {
-  Refresh();
+  peers_.Refresh();
   OpenDispatch& open = open_[dispatch.micro_batch];
   ATOLL_CHECK(!open.open(), absl::StrCat("micro-batch ", dispatch.micro_batch, " has an open dispatch"));
-  const model::Placement& placement = active_.view.placement;
-  open.Begin(dispatch, placement.epoch, clock_.NowNs());
-  epochs_in_flight_[dispatch.micro_batch] = placement.epoch;
-  if (!placement.Contains({dispatch.layer, 0})) {
+  RoutingTable& table = *peers_.active().table;
+  open.Begin(dispatch, clock_.NowNs());
+  epochs_in_flight_[dispatch.micro_batch] = table.epoch();
+  if (!table.HasExperts(dispatch.layer)) {
     for (int32_t row = 0; row < dispatch.rows.rows; ++row) {
       open.FailRow(row, absl::UnavailableError("no expert node is known yet: the router has announced no placement whose nodes answer"));
     }
     return;
   }
-  FirstUsableReplica choice(active_.usable);
-  RouteRows(placement, dispatch.layer, dispatch.experts, dispatch.experts_per_row, choice, routes_);
-  for (const UnroutedRow& row : routes_.unrouted) open.FailRow(row.row, WhyUnrouted({dispatch.layer, row.expert}));
-  for (size_t node = 0; node < routes_.by_node.size(); ++node) {
-    const std::vector<RoutedPair>& pairs = routes_.by_node[node];
-    if (pairs.empty()) continue;
-    net::Link* link = active_.links[node];
-    const absl::Status added = open.AddNode(static_cast<int32_t>(node), link, link->terms().limits, pairs);
-    if (added.ok()) continue;
-    for (const RoutedPair& pair : pairs) open.FailRow(pair.row, added);
-  }
+  selector_.Begin(table, dispatch.layer, dispatch.experts, peers_.active().usable);
+  RouteRows(dispatch.experts, dispatch.experts_per_row, selector_, routes_);
+  for (const UnroutedRow& row : routes_.unrouted) open.FailRow(row.row, peers_.WhyUnrouted({dispatch.layer, row.expert}));
+  AddRoutes(open, {.epoch = table.epoch()});
   SendParts(open);
 }
 
-absl::Status ExpertClient::WhyUnrouted(model::ExpertId expert) const {
-  const std::vector<model::Replica>& replicas = active_.view.placement.ReplicasOf(expert);
-  if (replicas.empty()) return absl::UnavailableError(absl::StrCat("no node holds expert ", expert.expert, " of layer ", expert.layer));
-  const std::string& node_id = active_.view.expert_nodes[replicas.front().node].node_id;
-  std::lock_guard lock(mutex_);
-  const auto lost = lost_.find(node_id);
-  return Lost(node_id, lost == lost_.end() ? "the router calls it dead" : lost->second);
+// Returns the number of parts that `routes_` became.
+int32_t ExpertClient::AddRoutes(OpenDispatch& open, PartSending sending) {
+  int32_t parts = 0;
+  for (size_t node = 0; node < routes_.by_node.size(); ++node) {
+    const std::vector<RoutedPair>& pairs = routes_.by_node[node];
+    if (pairs.empty()) continue;
+    sending.link = peers_.active().links[node];
+    const absl::StatusOr<int32_t> added = open.AddParts(sending, sending.link->terms().limits, pairs);
+    if (added.ok()) parts += *added;
+    else for (const RoutedPair& pair : pairs) open.FailRow(pair.row, added.status());
+  }
+  return parts;
 }
 
 bool ExpertClient::Done(int32_t micro_batch) const { return open_[micro_batch].Done(); }
@@ -136,11 +96,63 @@ std::span<const FailedRow> ExpertClient::Take(int32_t micro_batch) {
 }
 
 void ExpertClient::Wait(std::chrono::nanoseconds timeout) {
-  Refresh();
+  peers_.Refresh();
   for (OpenDispatch& open : open_) FailIfLate(open);
-  host_->Poll(timeout);
-  Refresh();
-  for (OpenDispatch& open : open_) SendParts(open);
+  host_->Poll(AnyReturned() ? std::min<std::chrono::nanoseconds>(timeout, kReturnedWait) : timeout);
+  peers_.Refresh();
+  for (OpenDispatch& open : open_) {
+    SendAgain(open);
+    SendParts(open);
+  }
+}
+
+bool ExpertClient::AnyReturned() const {
+  return std::any_of(open_.begin(), open_.end(), [](const OpenDispatch& open) {
+    return open.open() && std::any_of(open.parts().begin(), open.parts().end(),
+                                      [](const OpenPart& part) { return part.state == PartState::kReturned; });
+  });
+}
+
+// Parts that are added meanwhile have not returned.
+void ExpertClient::SendAgain(OpenDispatch& open) {
+  if (!open.open() || open.Done()) return;
+  const size_t parts = open.parts().size();
+  for (size_t i = 0; i < parts; ++i) {
+    if (open.parts()[i].state != PartState::kReturned) continue;
+    const OpenPart part = open.parts()[i];  // the vector grows
+    if (clock_.NowNs() >= part.returned.not_before_ns && RouteAgain(open, part)) open.End(open.parts()[i]);
+  }
+}
+
+// False while the rows are to wait for a newer view.
+bool ExpertClient::RouteAgain(OpenDispatch& open, const OpenPart& part) {
+  const int32_t layer = open.dispatch().layer;
+  const RoutingTable& table = *peers_.active().table;
+  open.PairsOf(part, returned_);
+  routes_.Clear(table.nodes());
+  for (const RoutedPair& pair : returned_) {
+    const int32_t node = part.sending.tries < kTriesMax ? NodeAgain(part, layer, pair.expert) : -1;
+    if (node >= 0) routes_.by_node[node].push_back(pair);
+    else routes_.unrouted.push_back({pair.row, pair.expert});
+  }
+  if (!routes_.unrouted.empty() && part.sending.tries < kTriesMax && clock_.NowNs() < part.returned.give_up_ns) return false;
+  for (const UnroutedRow& row : routes_.unrouted) open.FailRow(row.row, part.returned.status);
+  parts_sent_again_ += AddRoutes(open, {.epoch = table.epoch(), .attempt = open.NextAttempt(), .tries = part.sending.tries + 1});
+  return true;
+}
+
+// The usable replica with least to do of what `routes_` has, or -1. Who returned the part is asked again only under a newer
+// view, or after its overload where it is the only one.
+int32_t ExpertClient::NodeAgain(const OpenPart& part, int32_t layer, int32_t expert) const {
+  const PeerLinks::Active& active = peers_.active();
+  if (!active.table->HasExperts(layer)) return -1;
+  int32_t best = -1, same = -1;
+  for (const int32_t node : active.table->Layer(layer).NodesOf(expert)) {
+    if (!active.usable[node]) continue;
+    if (active.links[node] == part.sending.link && active.table->epoch() == part.sending.epoch) same = node;
+    else if (best < 0 || routes_.by_node[node].size() < routes_.by_node[best].size()) best = node;
+  }
+  return best < 0 && part.returned.same_link ? same : best;
 }
 
 // Parts that find no credit stay unsent until Poll brought some. Those of one link go in order.
@@ -148,124 +160,84 @@ void ExpertClient::SendParts(OpenDispatch& open) {
   if (!open.open() || open.Done()) return;
   net::Link* full = nullptr;
   for (OpenPart& part : open.parts()) {
-    if (part.state != PartState::kUnsent || part.link == full) continue;
+    net::Link* link = part.sending.link;
+    if (part.state != PartState::kUnsent || link == full) continue;
     net::FrameHeader header = open.HeaderOf(part);
     header.deadline_us = static_cast<uint32_t>(options_.dispatch_timeout_ms * 1000);
-    const absl::Status sent = part.link->Send(header, open.PayloadOf(part));
+    const absl::Status sent = link->Send(header, open.PayloadOf(part));
     if (sent.ok()) part.state = PartState::kSent;
-    else if (absl::IsResourceExhausted(sent)) full = part.link;
-    else open.FailPart(part, Lost(part.link->peer().name, sent.message()));
+    else if (absl::IsResourceExhausted(sent)) full = link;
+    else if (!absl::IsUnavailable(sent)) open.FailPart(part, sent);
+    // Else its end is on its way to OnClosed, which returns the part.
   }
 }
 
 void ExpertClient::FailIfLate(OpenDispatch& open) {
   if (!open.open() || open.Done() || clock_.NowNs() - open.begin_ns() < options_.dispatch_timeout_ms * kNsPerMs) return;
+  PartSending cancelled;  // one cancel names all parts of a sending, which follow each other
   for (OpenPart& part : open.parts()) {
     if (part.state == PartState::kEnded) continue;
-    open.FailPart(part, absl::UnavailableError(absl::StrCat("expert node ", part.link->peer().name, " did not answer within ",
-                                                            options_.dispatch_timeout_ms, " ms")));
+    if (part.state == PartState::kSent && !(part.sending == cancelled)) Cancel(open, part);
+    cancelled = part.sending;
+    open.FailPart(part, part.state == PartState::kReturned
+                            ? part.returned.status
+                            : absl::UnavailableError(absl::StrCat("expert node ", part.sending.link->peer().name, " did not answer within ",
+                                                                  options_.dispatch_timeout_ms, " ms")));
   }
 }
 
+// What was not begun is not worth beginning. Where the link has no credit, the dispatch's deadline says the same.
+void ExpertClient::Cancel(OpenDispatch& open, const OpenPart& part) {
+  net::FrameHeader header = open.HeaderOf(part);
+  header.type = net::FrameType::kCancel;
+  header.dtype = {};
+  header.row_count = header.pair_count = 0;
+  (void)part.sending.link->Send(header, {});
+}
+
 void ExpertClient::OnFrame(net::Link& link, const net::FrameHeader& header, std::span<const std::byte> payload) {
+  if (header.type == net::FrameType::kRefuse) OnRefused(link, header);
+  if (header.type == net::FrameType::kResult) OnResult(link, header, payload);
+}
+
+void ExpertClient::OnRefused(net::Link& link, const net::FrameHeader& header) {
+  const auto reason = static_cast<net::RefuseReason>(header.code);
+  const absl::Status status =
+      absl::UnavailableError(absl::StrCat("expert node ", link.peer().name, " refused a dispatch: ", RefuseText(reason)));
+  for (OpenDispatch& open : open_) {
+    OpenPart* part = open.Find(&link, header);
+    if (part == nullptr) continue;
+    if (!MayGoAgain(reason)) return open.FailPart(*part, status);
+    const int64_t now_ns = clock_.NowNs();
+    PartReturn why{.status = status, .give_up_ns = now_ns + options_.refused_wait_ms * kNsPerMs};
+    why.same_link = reason == net::RefuseReason::kOverloaded;
+    if (why.same_link) why.not_before_ns = now_ns + (options_.overload_backoff_ms * kNsPerMs << (part->sending.tries - 1));
+    return open.ReturnPart(*part, why);
+  }
+}
+
+void ExpertClient::OnResult(net::Link& link, const net::FrameHeader& header, std::span<const std::byte> payload) {
   absl::Status failure;
   absl::StatusOr<net::ResultBody> body = absl::InternalError("no result");
-  if (header.type == net::FrameType::kRefuse) {
-    failure = absl::UnavailableError(absl::StrCat("expert node ", link.peer().name, " refused a dispatch: ", RefuseText(header.code)));
-  } else if (header.type != net::FrameType::kResult) {
-    return;
-  } else if (header.code != 0) {
+  if (header.code != 0) {
     failure = absl::Status(static_cast<absl::StatusCode>(header.code), absl::StrCat("expert node ", link.peer().name, " failed a dispatch"));
   } else {
     body = net::ResultBody::Parse(header, payload, link.terms().limits);
     if (!body.ok()) failure = absl::InternalError(absl::StrCat("expert node ", link.peer().name, ": ", body.status().message()));
   }
   for (OpenDispatch& open : open_) {
-    if (failure.ok() ? open.Accept(&link, header, *body) : open.Refuse(&link, header, failure)) return;
+    OpenPart* part = open.Find(&link, header);
+    if (part == nullptr) continue;
+    if (failure.ok()) open.Accept(*part, *body);
+    else open.FailPart(*part, failure);
+    return;
   }
-}
-
-void ExpertClient::OnOpen(net::Link& link) {
-  const PeerKey key{link.peer().name, link.peer().incarnation};
-  {
-    std::lock_guard lock(mutex_);
-    const auto entry = links_.find(key);
-    if (entry == links_.end()) return;  // an expert node's link to us: nothing is received on those
-    entry->second = {&link, true};
-    lost_.erase(key.first);
-  }
-  changed_ = true;
 }
 
 void ExpertClient::OnClosed(net::Link& link, const absl::Status& reason) {
-  const PeerKey key{link.peer().name, link.peer().incarnation};
-  const std::string why = reason.ok() ? "it closed the link" : std::string(reason.message());
-  {
-    std::lock_guard lock(mutex_);
-    links_.erase(key);
-    if (Wanted(key)) lost_[key.first] = why;
-  }
+  const absl::Status lost = peers_.Closed(link, reason);
   for (OpenDispatch& open : open_) {
-    if (open.open()) open.FailLink(&link, Lost(key.first, why));
-  }
-  for (size_t node = 0; node < active_.links.size(); ++node) {
-    if (active_.links[node] == &link) active_.links[node] = nullptr, active_.usable[node] = false;
-  }
-  changed_ = true;
-}
-
-void ExpertClient::Refresh() {
-  const bool changed = changed_.exchange(false);
-  if (!changed && !pending_) return;
-  if (changed) CloseUnwanted();
-  std::lock_guard lock(mutex_);
-  if (pending_ || epoch_ready_ < newest_.placement.epoch) FollowNewest();
-  FillLinks();
-}
-
-void ExpertClient::FollowNewest() {
-  const bool all_open = AllLinksOpen();
-  if (all_open) epoch_ready_ = newest_.placement.epoch;
-  if (!pending_ || (!all_open && clock_.NowNs() - newest_since_ns_ < options_.view_wait_ms * kNsPerMs)) return;
-  active_.view = newest_;
-  pending_ = false;
-}
-
-bool ExpertClient::Wanted(const PeerKey& key) const {
-  return std::any_of(newest_.expert_nodes.begin(), newest_.expert_nodes.end(), [&](const node::ExpertPeer& peer) {
-    return peer.alive && peer.node_id == key.first && peer.incarnation == key.second;
-  });
-}
-
-// OnClosed follows in the next Poll and fails what the link still owes. The pointers stay valid: only this thread's Poll
-// ends a link.
-void ExpertClient::CloseUnwanted() {
-  std::vector<net::Link*> unwanted;
-  {
-    std::lock_guard lock(mutex_);
-    for (const auto& [key, peer] : links_) {
-      if (peer.link != nullptr && !Wanted(key)) unwanted.push_back(peer.link);
-    }
-  }
-  for (net::Link* link : unwanted) link->Close(absl::UnavailableError("the router calls this node dead"));
-}
-
-bool ExpertClient::AllLinksOpen() const {
-  return std::all_of(newest_.expert_nodes.begin(), newest_.expert_nodes.end(), [&](const node::ExpertPeer& peer) {
-    const auto entry = links_.find({peer.node_id, peer.incarnation});
-    return !peer.alive || (entry != links_.end() && entry->second.open);
-  });
-}
-
-void ExpertClient::FillLinks() {
-  const std::vector<node::ExpertPeer>& nodes = active_.view.expert_nodes;
-  active_.links.assign(nodes.size(), nullptr);
-  active_.usable.assign(nodes.size(), false);
-  for (size_t node = 0; node < nodes.size(); ++node) {
-    const auto entry = links_.find({nodes[node].node_id, nodes[node].incarnation});
-    if (!nodes[node].alive || entry == links_.end() || !entry->second.open) continue;
-    active_.links[node] = entry->second.link;
-    active_.usable[node] = true;
+    if (open.open()) open.ReturnLink(&link, {.status = lost});
   }
 }
 

@@ -34,6 +34,8 @@ node::Heartbeat Membership::TakeHeartbeat() {
   heartbeat.running = load.running;
   heartbeat.waiting = load.waiting;
   heartbeat.pages_free = load.pages_free;
+  heartbeat.steps = load.steps - std::exchange(steps_reported_, load.steps);
+  heartbeat.parts_sent_again = exchange.parts_sent_again - std::exchange(sent_again_reported_, exchange.parts_sent_again);
   heartbeat.lost_peers = std::move(exchange.lost_peers);
   for (const LayerExpertCounts& counts : parts_.core->expert_counts().Take()) {
     heartbeat.expert_counts.push_back({.layer = counts.layer,

@@ -6,16 +6,17 @@
 
 namespace atoll::attention_node {
 
-void OpenDispatch::Begin(const ExpertDispatch& dispatch, uint64_t epoch, int64_t now_ns) {
+void OpenDispatch::Begin(const ExpertDispatch& dispatch, int64_t now_ns) {
   dispatch_ = dispatch;
-  epoch_ = epoch;
+  attempts_ = 0;
   begin_ns_ = now_ns;
   open_ = true;
   parts_left_ = 0;
   parts_.clear(), row_ids_.clear(), pairs_.clear(), targets_.clear(), failed_.clear();
 }
 
-absl::Status OpenDispatch::AddNode(int32_t node, net::Link* link, const net::FrameLimits& limits, std::span<const RoutedPair> pairs) {
+absl::StatusOr<int32_t> OpenDispatch::AddParts(const PartSending& sending, const net::FrameLimits& limits,
+                                               std::span<const RoutedPair> pairs) {
   rows_of_node_.clear(), pairs_per_row_.clear();
   for (const RoutedPair& pair : pairs) {
     if (rows_of_node_.empty() || rows_of_node_.back() != pair.row) rows_of_node_.push_back(pair.row), pairs_per_row_.push_back(0);
@@ -24,18 +25,18 @@ absl::Status OpenDispatch::AddNode(int32_t node, net::Link* link, const net::Fra
   ATOLL_RETURN_IF_ERROR(net::SplitIntoParts(pairs_per_row_, limits, ranges_));
   for (size_t i = 0; i < ranges_.size(); ++i) {
     const net::PartRange& range = ranges_[i];
-    parts_.push_back({.link = link,
-                      .node = node,
+    parts_.push_back({.sending = sending,
                       .part = static_cast<uint16_t>(i),
                       .parts = static_cast<uint16_t>(ranges_.size()),
                       .first_row = static_cast<int32_t>(row_ids_.size()),
                       .row_count = static_cast<int32_t>(range.row_count),
                       .first_pair = static_cast<int32_t>(pairs_.size()),
-                      .pair_count = static_cast<int32_t>(range.pair_count)});
+                      .pair_count = static_cast<int32_t>(range.pair_count),
+                      .returned = {}});
     AddPairs(pairs, range);
   }
   parts_left_ += static_cast<int32_t>(ranges_.size());
-  return absl::OkStatus();
+  return static_cast<int32_t>(ranges_.size());
 }
 
 void OpenDispatch::AddPairs(std::span<const RoutedPair> pairs, const net::PartRange& range) {
@@ -52,7 +53,8 @@ net::FrameHeader OpenDispatch::HeaderOf(const OpenPart& part) const {
   net::FrameHeader header;
   header.type = net::FrameType::kDispatch;
   header.dtype = dispatch_.rows.dtype;
-  header.epoch = epoch_;
+  header.epoch = part.sending.epoch;
+  header.attempt = part.sending.attempt;
   header.step = dispatch_.step;
   header.layer = static_cast<uint16_t>(dispatch_.layer);
   header.micro_batch = static_cast<uint16_t>(dispatch_.micro_batch);
@@ -76,32 +78,41 @@ OpenPart* OpenDispatch::Find(net::Link* link, const net::FrameHeader& header) {
     return nullptr;
   }
   for (OpenPart& part : parts_) {
-    if (part.link == link && part.part == header.part && part.state == PartState::kSent) return &part;
+    const bool asked = part.state == PartState::kSent && part.sending.link == link && part.sending.attempt == header.attempt;
+    if (asked && part.part == header.part) return &part;
   }
   return nullptr;
 }
 
-bool OpenDispatch::Accept(net::Link* link, const net::FrameHeader& header, const net::ResultBody& body) {
-  OpenPart* part = Find(link, header);
+void OpenDispatch::Accept(OpenPart& part, const net::ResultBody& body) {
   const size_t row_bytes = static_cast<size_t>(dispatch_.results.cols * DTypeBytes(dispatch_.results.dtype));
-  if (part == nullptr || body.pair_count() != static_cast<uint32_t>(part->pair_count) || body.row_bytes() != row_bytes) return false;
-  for (int32_t i = 0; i < part->pair_count; ++i) {
-    std::memcpy(dispatch_.results.Row(targets_[part->first_pair + i]), body.Row(i).data(), row_bytes);
+  if (body.pair_count() != static_cast<uint32_t>(part.pair_count) || body.row_bytes() != row_bytes) {
+    return FailPart(part, absl::InternalError(absl::StrCat("an expert node answered ", part.pair_count, " pairs of ", row_bytes, " bytes with ",
+                                                           body.pair_count(), " of ", body.row_bytes())));
   }
-  End(*part);
-  return true;
+  for (int32_t i = 0; i < part.pair_count; ++i) {
+    std::memcpy(dispatch_.results.Row(targets_[part.first_pair + i]), body.Row(i).data(), row_bytes);
+  }
+  End(part);
 }
 
-bool OpenDispatch::Refuse(net::Link* link, const net::FrameHeader& header, const absl::Status& status) {
-  OpenPart* part = Find(link, header);
-  if (part == nullptr) return false;
-  FailPart(*part, status);
-  return true;
-}
-
-void OpenDispatch::FailLink(net::Link* link, const absl::Status& status) {
+void OpenDispatch::ReturnLink(net::Link* link, const PartReturn& why) {
   for (OpenPart& part : parts_) {
-    if (part.link == link && part.state != PartState::kEnded) FailPart(part, status);
+    if (part.sending.link != link || part.state == PartState::kEnded) continue;
+    if (part.state != PartState::kReturned) ReturnPart(part, why);
+    part.sending.link = nullptr;
+  }
+}
+
+void OpenDispatch::ReturnPart(OpenPart& part, const PartReturn& why) {
+  part.state = PartState::kReturned;
+  part.returned = why;
+}
+
+void OpenDispatch::PairsOf(const OpenPart& part, std::vector<RoutedPair>& pairs) const {
+  pairs.clear();
+  for (int32_t i = part.first_pair; i < part.first_pair + part.pair_count; ++i) {
+    pairs.push_back({targets_[i] / dispatch_.experts_per_row, targets_[i] % dispatch_.experts_per_row, pairs_[i].expert});
   }
 }
 

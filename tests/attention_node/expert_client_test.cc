@@ -35,7 +35,7 @@ net::SessionTerms Terms(uint32_t window, uint32_t part_bytes) {
 // Answers a pair (row of value v, expert e) with a row of 10 e + v.
 class FakeExpert final : public net::LinkHandler {
  public:
-  enum class Mood { kAnswer, kSilent, kRefuse, kFail };
+  enum class Mood { kAnswer, kSilent, kRefuse, kOverloaded, kFail };
 
   FakeExpert(net::MemoryNetwork& network, const std::string& name, uint64_t incarnation, const net::SessionTerms& terms) : terms_(terms) {
     net::LinkHostOptions options;
@@ -45,8 +45,11 @@ class FakeExpert final : public net::LinkHandler {
   }
 
   void OnFrame(net::Link& link, const net::FrameHeader& header, std::span<const std::byte> payload) override {
-    if (header.type != net::FrameType::kDispatch || mood == Mood::kSilent) return;
+    if (header.type == net::FrameType::kCancel) ++cancels;
+    if (header.type != net::FrameType::kDispatch) return;
     ++parts;
+    attempt = header.attempt;
+    if (mood == Mood::kSilent) return;
     net::FrameHeader answer = header;
     answer.row_count = 0;
     answer.deadline_us = 0;
@@ -58,10 +61,11 @@ class FakeExpert final : public net::LinkHandler {
       std::memcpy(&value, body->Row(body->PairAt(i).row).data(), sizeof(value));
       rows.insert(rows.end(), kHidden, 10.0f * body->PairAt(i).expert + value);
     }
-    answer.type = mood == Mood::kRefuse ? net::FrameType::kRefuse : net::FrameType::kResult;
-    if (mood == Mood::kRefuse) answer.code = static_cast<uint16_t>(net::RefuseReason::kNotOwned);
+    const bool refuses = mood == Mood::kRefuse || mood == Mood::kOverloaded;
+    answer.type = refuses ? net::FrameType::kRefuse : net::FrameType::kResult;
+    if (refuses) answer.code = static_cast<uint16_t>(mood == Mood::kRefuse ? net::RefuseReason::kNotOwned : net::RefuseReason::kOverloaded);
     if (mood == Mood::kFail) answer.code = static_cast<uint16_t>(absl::StatusCode::kInternal);
-    if (mood == Mood::kRefuse) answer.pair_count = 0, answer.dtype = {};
+    if (refuses) answer.pair_count = 0, answer.dtype = {};
     const std::span<const std::byte> piece = std::as_bytes(std::span(rows));
     const absl::Status sent = link.Send(answer, {&piece, 1});
     EXPECT_TRUE(sent.ok()) << sent;
@@ -73,7 +77,8 @@ class FakeExpert final : public net::LinkHandler {
 
   std::unique_ptr<net::LinkHost> host;
   Mood mood = Mood::kAnswer;
-  int parts = 0;
+  int parts = 0, cancels = 0;
+  uint32_t attempt = 0;  // of the last part
 
  private:
   const net::SessionTerms terms_;
@@ -298,9 +303,13 @@ TEST_F(ExpertClientTest, RefusalsAndFailuresAreTheRowsOwn) {
   experts_["b"]->mood = FakeExpert::Mood::kRefuse;
   Post({0, 2, 1, 0});
   Turn();
+  EXPECT_FALSE(client_.Done(0)) << "a newer view may bring a replica";
+  clock_.AdvanceNs(1'000'000'000);
+  Turn();
   ASSERT_TRUE(client_.Done(0));
   auto failed = Take();
   EXPECT_THAT(failed.at(1).ToString(), HasSubstr("does not hold the expert"));
+  EXPECT_EQ(client_.Report().parts_sent_again, 0u);
   ExpectResults({1});
   experts_["b"]->mood = FakeExpert::Mood::kFail;
   Post({0, 2, 1, 0}, 2);
@@ -308,6 +317,127 @@ TEST_F(ExpertClientTest, RefusalsAndFailuresAreTheRowsOwn) {
   ASSERT_TRUE(client_.Done(0));
   failed = Take();
   EXPECT_TRUE(absl::IsInternal(failed.at(1)));
+}
+
+// Experts of layer 1 on both nodes.
+class TwoCopies : public ExpertClientTest {
+ protected:
+  void ReadyTwice(uint64_t epoch) {
+    client_.SetView(Twice(epoch));
+    ConnectMissing();
+    ASSERT_EQ(client_.Report().epoch_ready, epoch);
+  }
+
+  node::ClusterView Twice(uint64_t epoch) const {
+    node::ClusterView view = View(epoch);
+    for (int32_t expert = 0; expert < kExperts; ++expert) view.placement.ReplicasOf({1, expert}) = {{0, 0.5}, {1, 0.5}};
+    return view;
+  }
+
+  void ExpectAllServed() {
+    ASSERT_TRUE(client_.Done(0));
+    EXPECT_THAT(Take(), IsEmpty());
+    ExpectResults();
+  }
+};
+
+TEST_F(TwoCopies, BothNodesGetRows) {
+  ReadyTwice(4);
+  Post({0, 1, 3, 2, 5, 1, 4, 0});
+  Turn();
+  ExpectAllServed();
+  EXPECT_EQ(experts_["a"]->parts, 1);
+  EXPECT_EQ(experts_["b"]->parts, 1);
+}
+
+TEST_F(TwoCopies, RowsOfADeadNodeAreServedByTheOther) {
+  ReadyTwice(4);
+  experts_["b"]->mood = FakeExpert::Mood::kSilent;
+  Post({0, 1, 3, 2, 5, 1, 4, 0});
+  Turn();
+  EXPECT_FALSE(client_.Done(0));
+  network_.Disconnect("b");
+  Turn();
+  ExpectAllServed();
+  EXPECT_EQ(client_.Report().parts_sent_again, 1u);
+  EXPECT_EQ(experts_["a"]->attempt, 1u);
+  Post({0, 1, 3, 2, 5, 1, 4, 0}, 2);  // before any newer view
+  Turn();
+  ExpectAllServed();
+}
+
+TEST_F(TwoCopies, RefusedRowsAreServedByTheOther) {
+  ReadyTwice(4);
+  experts_["b"]->mood = FakeExpert::Mood::kRefuse;
+  Post({0, 1, 3, 2, 5, 1, 4, 0});
+  Turn();
+  ExpectAllServed();
+  EXPECT_EQ(client_.Report().parts_sent_again, 1u);
+}
+
+TEST_F(TwoCopies, WhereBothRefuseTheRowsFailInTime) {
+  ReadyTwice(4);
+  for (const auto& [name, expert] : experts_) expert->mood = FakeExpert::Mood::kRefuse;
+  Post({0, 1, 3, 2});
+  for (int i = 0; i < 200 && !client_.Done(0); ++i) clock_.AdvanceNs(100'000'000), Turn(1);
+  ASSERT_TRUE(client_.Done(0));
+  EXPECT_EQ(Take().size(), 2u);
+  EXPECT_LE(experts_["a"]->parts + experts_["b"]->parts, 2 * 6) << "tries are bounded";
+}
+
+TEST_F(TwoCopies, AnOverloadedNodeIsAskedAgainLater) {
+  Ready(4);  // one copy each
+  experts_["b"]->mood = FakeExpert::Mood::kOverloaded;
+  Post({0, 1, 3, 2});
+  Turn();
+  EXPECT_EQ(experts_["b"]->parts, 1) << "not before a while";
+  experts_["b"]->mood = FakeExpert::Mood::kAnswer;
+  clock_.AdvanceNs(5'000'000);
+  Turn();
+  ExpectAllServed();
+  EXPECT_EQ(experts_["b"]->parts, 2);
+}
+
+// What an old epoch's dispatch meets after the expert has moved: refused there, served under the new view.
+TEST_F(TwoCopies, RefusedRowsFollowANewerView) {
+  Ready(4);
+  experts_["b"]->mood = FakeExpert::Mood::kRefuse;
+  Post({0, 1, 3, 2});
+  Turn();
+  EXPECT_FALSE(client_.Done(0));
+  EXPECT_EQ(client_.Report().epoch_oldest_in_flight, 4u);
+  node::ClusterView moved = View(5);
+  for (int32_t expert = 0; expert < kExperts; ++expert) moved.placement.ReplicasOf({1, expert}) = {{0, 1}};
+  client_.SetView(moved);
+  Turn();
+  ExpectAllServed();
+  EXPECT_EQ(client_.Report().epoch_oldest_in_flight, 5u);
+}
+
+// An idle node follows and acknowledges; one with rows in flight follows at once and acknowledges when they are back.
+TEST_F(TwoCopies, AViewWithoutNewLinksIsFollowedAtOnce) {
+  Ready(4);
+  client_.SetView(Twice(5));
+  client_.Wait(kNow);
+  EXPECT_EQ(client_.Report().epoch_ready, 5u);
+  experts_["a"]->mood = FakeExpert::Mood::kSilent;
+  Post({0, 1});
+  client_.SetView(View(6));
+  client_.Wait(kNow);
+  EXPECT_EQ(client_.Report().epoch_ready, 6u);
+  EXPECT_EQ(client_.Report().epoch_oldest_in_flight, 5u);
+}
+
+TEST_F(TwoCopies, AGivenUpDispatchIsCancelled) {
+  Ready(4);
+  experts_["b"]->mood = FakeExpert::Mood::kSilent;
+  Post({0, 2, 1, 0});
+  for (int i = 0; i <= 100; ++i) clock_.AdvanceNs(20'000'000), Turn(1);
+  Turn();
+  ASSERT_TRUE(client_.Done(0));
+  EXPECT_EQ(Take().size(), 1u);
+  EXPECT_EQ(experts_["b"]->cancels, 1);
+  EXPECT_EQ(experts_["a"]->cancels, 0);
 }
 
 class NarrowLinks : public ExpertClientTest {

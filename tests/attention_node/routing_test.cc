@@ -14,8 +14,9 @@ using testing::ElementsAre;
 using testing::IsEmpty;
 
 // Two layers of four experts over three nodes: expert e on node e % 3, and expert 3 on node 1 too.
-model::Placement SmallPlacement() {
-  model::Placement placement;
+node::ClusterView SmallView() {
+  node::ClusterView view;
+  model::Placement& placement = view.placement;
   placement.epoch = 7;
   placement.layers = 2;
   placement.experts = 4;
@@ -24,20 +25,24 @@ model::Placement SmallPlacement() {
   placement.replicas.resize(8);
   for (int32_t expert = 0; expert < 4; ++expert) placement.ReplicasOf({1, expert}) = {{expert % 3, 1}};
   placement.ReplicasOf({1, 3}).push_back({1, 0.5});
-  return placement;
+  for (const std::string& id : placement.node_ids) view.expert_nodes.push_back({id, 1, "", 1, true});
+  return view;
 }
 
 Routes Route(std::vector<int32_t> experts, std::vector<bool> usable) {
   Routes routes;
-  FirstUsableReplica choice(usable);
-  RouteRows(SmallPlacement(), 1, experts, 2, choice, routes);
+  RoutingTable table(SmallView(), {});
+  ReplicaSelector selector;
+  selector.Begin(table, 1, experts, usable);
+  RouteRows(experts, 2, selector, routes);
   return routes;
 }
 
 TEST(RouteRows, GroupsRowsByNodeInRowOrder) {
   const Routes routes = Route({0, 1, 3, 0, 2, 1}, {true, true, true});
-  EXPECT_THAT(routes.by_node[0], ElementsAre(RoutedPair{0, 0, 0}, RoutedPair{1, 0, 3}, RoutedPair{1, 1, 0}));
-  EXPECT_THAT(routes.by_node[1], ElementsAre(RoutedPair{0, 1, 1}, RoutedPair{2, 1, 1}));
+  // Expert 3 goes whole to one of its two nodes, each of which has one expert besides.
+  EXPECT_THAT(routes.by_node[0], ElementsAre(RoutedPair{0, 0, 0}, RoutedPair{1, 1, 0}));
+  EXPECT_THAT(routes.by_node[1], ElementsAre(RoutedPair{0, 1, 1}, RoutedPair{1, 0, 3}, RoutedPair{2, 1, 1}));
   EXPECT_THAT(routes.by_node[2], ElementsAre(RoutedPair{2, 0, 2}));
   EXPECT_THAT(routes.unrouted, IsEmpty());
 }
@@ -75,7 +80,7 @@ class OpenDispatchTest : public testing::Test {
     limits_.row_dtype = limits_.result_dtype = DType::kF32;
     limits_.layers = 2;
     limits_.experts = 4;
-    open_.Begin(dispatch_, 7, 0);
+    open_.Begin(dispatch_, 0);
   }
 
   // What a node answers: each pair's row is 10 * expert + the row's value.
@@ -96,7 +101,9 @@ class OpenDispatchTest : public testing::Test {
     header.row_count = 0;
     const auto result = net::ResultBody::Parse(header, std::as_bytes(std::span(answer)), limits_);
     ASSERT_TRUE(result.ok()) << result.status();
-    EXPECT_EQ(open_.Accept(link, header, *result), expect_taken);
+    OpenPart* const asked = open_.Find(link, header);
+    ASSERT_EQ(asked != nullptr, expect_taken);
+    if (asked != nullptr) open_.Accept(*asked, *result);
   }
 
   float Result(int32_t row, int32_t slot) const { return results_[(row * kSlots + slot) * kHidden]; }
@@ -111,8 +118,8 @@ class OpenDispatchTest : public testing::Test {
 };
 
 TEST_F(OpenDispatchTest, ResultsGoToTheirRowAndSlot) {
-  ASSERT_TRUE(open_.AddNode(0, link_a_, limits_, std::vector<RoutedPair>{{0, 0, 0}, {1, 0, 3}, {1, 1, 0}}).ok());
-  ASSERT_TRUE(open_.AddNode(1, link_b_, limits_, std::vector<RoutedPair>{{0, 1, 1}, {2, 0, 2}, {2, 1, 1}}).ok());
+  ASSERT_TRUE(open_.AddParts({.link = link_a_, .epoch = 7}, limits_, std::vector<RoutedPair>{{0, 0, 0}, {1, 0, 3}, {1, 1, 0}}).ok());
+  ASSERT_TRUE(open_.AddParts({.link = link_b_, .epoch = 7}, limits_, std::vector<RoutedPair>{{0, 1, 1}, {2, 0, 2}, {2, 1, 1}}).ok());
   for (OpenPart& part : open_.parts()) part.state = PartState::kSent;
   EXPECT_FALSE(open_.Done());
   Answer(link_b_, open_.parts()[1]);
@@ -125,8 +132,8 @@ TEST_F(OpenDispatchTest, ResultsGoToTheirRowAndSlot) {
 }
 
 TEST_F(OpenDispatchTest, B59_AnAnswerCountsOnceAndOnlyFromItsLink) {
-  ASSERT_TRUE(open_.AddNode(0, link_a_, limits_, std::vector<RoutedPair>{{0, 0, 0}}).ok());
-  ASSERT_TRUE(open_.AddNode(1, link_b_, limits_, std::vector<RoutedPair>{{1, 0, 1}}).ok());
+  ASSERT_TRUE(open_.AddParts({.link = link_a_, .epoch = 7}, limits_, std::vector<RoutedPair>{{0, 0, 0}}).ok());
+  ASSERT_TRUE(open_.AddParts({.link = link_b_, .epoch = 7}, limits_, std::vector<RoutedPair>{{1, 0, 1}}).ok());
   Answer(link_a_, open_.parts()[0], false);  // not sent yet
   for (OpenPart& part : open_.parts()) part.state = PartState::kSent;
   Answer(link_a_, open_.parts()[0]);
@@ -136,7 +143,7 @@ TEST_F(OpenDispatchTest, B59_AnAnswerCountsOnceAndOnlyFromItsLink) {
 
 TEST_F(OpenDispatchTest, SmallPartsCarryTheSameRows) {
   limits_.part_bytes = 64;  // two rows at most, four results
-  ASSERT_TRUE(open_.AddNode(0, link_a_, limits_, std::vector<RoutedPair>{{0, 0, 0}, {0, 1, 1}, {1, 0, 3}, {1, 1, 0}, {2, 0, 2}, {2, 1, 1}}).ok());
+  ASSERT_TRUE(open_.AddParts({.link = link_a_, .epoch = 7}, limits_, std::vector<RoutedPair>{{0, 0, 0}, {0, 1, 1}, {1, 0, 3}, {1, 1, 0}, {2, 0, 2}, {2, 1, 1}}).ok());
   ASSERT_GT(open_.parts().size(), 1u);
   for (OpenPart& part : open_.parts()) part.state = PartState::kSent;
   for (size_t i = open_.parts().size(); i-- > 0;) Answer(link_a_, open_.parts()[i]);
@@ -144,11 +151,37 @@ TEST_F(OpenDispatchTest, SmallPartsCarryTheSameRows) {
   EXPECT_EQ(Result(0, 1), 10); EXPECT_EQ(Result(1, 0), 31); EXPECT_EQ(Result(2, 1), 12);
 }
 
-TEST_F(OpenDispatchTest, ALostLinkFailsItsRowsOnly) {
-  ASSERT_TRUE(open_.AddNode(0, link_a_, limits_, std::vector<RoutedPair>{{0, 0, 0}, {1, 0, 3}, {1, 1, 0}}).ok());
-  ASSERT_TRUE(open_.AddNode(1, link_b_, limits_, std::vector<RoutedPair>{{2, 0, 1}}).ok());
+TEST_F(OpenDispatchTest, ALostLinkReturnsItsPartsOnly) {
+  const std::vector<RoutedPair> to_a{{0, 0, 0}, {1, 0, 3}, {1, 1, 0}};
+  ASSERT_TRUE(open_.AddParts({.link = link_a_, .epoch = 7}, limits_, to_a).ok());
+  ASSERT_TRUE(open_.AddParts({.link = link_b_, .epoch = 7}, limits_, std::vector<RoutedPair>{{2, 0, 1}}).ok());
   for (OpenPart& part : open_.parts()) part.state = PartState::kSent;
-  open_.FailLink(link_a_, absl::UnavailableError("gone"));
+  open_.ReturnLink(link_a_, {.status = absl::UnavailableError("gone")});
+  ASSERT_EQ(open_.parts()[0].state, PartState::kReturned);
+  Answer(link_b_, open_.parts()[1]);
+  EXPECT_FALSE(open_.Done());
+  std::vector<RoutedPair> returned;
+  open_.PairsOf(open_.parts()[0], returned);
+  EXPECT_EQ(returned, to_a);
+  ASSERT_TRUE(open_.AddParts({.link = link_b_, .epoch = 8, .attempt = open_.NextAttempt(), .tries = 2}, limits_, returned).ok());
+  open_.End(open_.parts()[0]);
+  OpenPart& again = open_.parts()[2];
+  again.state = PartState::kSent;
+  OpenPart late = again;
+  late.sending.attempt = 0;
+  Answer(link_b_, late, false);  // an earlier sending's answer is none of this one
+  Answer(link_b_, again);
+  EXPECT_TRUE(open_.Done());
+  EXPECT_EQ(open_.HeaderOf(again).epoch, 8u);
+  EXPECT_EQ(Result(1, 0), 31); EXPECT_EQ(Result(1, 1), 1);
+  EXPECT_TRUE(open_.Take().empty());
+}
+
+TEST_F(OpenDispatchTest, AFailedPartFailsItsRowsOnly) {
+  ASSERT_TRUE(open_.AddParts({.link = link_a_}, limits_, std::vector<RoutedPair>{{0, 0, 0}, {1, 0, 3}, {1, 1, 0}}).ok());
+  ASSERT_TRUE(open_.AddParts({.link = link_b_}, limits_, std::vector<RoutedPair>{{2, 0, 1}}).ok());
+  for (OpenPart& part : open_.parts()) part.state = PartState::kSent;
+  open_.FailPart(open_.parts()[0], absl::UnavailableError("gone"));
   EXPECT_FALSE(open_.Done());
   Answer(link_b_, open_.parts()[1]);
   EXPECT_TRUE(open_.Done());
@@ -158,7 +191,7 @@ TEST_F(OpenDispatchTest, ALostLinkFailsItsRowsOnly) {
 }
 
 TEST_F(OpenDispatchTest, NothingIsAcceptedAfterItWasTaken) {
-  ASSERT_TRUE(open_.AddNode(0, link_a_, limits_, std::vector<RoutedPair>{{0, 0, 1}}).ok());
+  ASSERT_TRUE(open_.AddParts({.link = link_a_, .epoch = 7}, limits_, std::vector<RoutedPair>{{0, 0, 1}}).ok());
   open_.parts()[0].state = PartState::kSent;
   const OpenPart part = open_.parts()[0];
   open_.FailPart(open_.parts()[0], absl::UnavailableError("late"));
