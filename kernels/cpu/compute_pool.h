@@ -52,7 +52,8 @@ class ComputePool {
   void PinCaller() const;
 
   // Runs body(block, thread), thread < threads(), once for every block in [0, blocks) and returns when all are done. Denormals
-  // are flushed inside. Blocks start in ascending order; at most 2^32 - 1 of them. Bodies must not throw or call the pool.
+  // are flushed inside. A thread begins with a run of neighbouring blocks, ascending, so that what lies in order in memory is one
+  // read stream, and then takes over what others have not begun. Bodies must not throw or call the pool.
   void ParallelFor(int64_t blocks, BlockBody body);
 
   // Between the two, workers without work spin up to 100 us before they sleep, so that the next op starts at once. EndStage
@@ -61,15 +62,26 @@ class ComputePool {
   void EndStage();
 
  private:
+  struct Job {
+    int64_t first, blocks;
+    BlockBody body;
+  };
+  // The blocks of the current job that are meant for one thread and not begun. A claim compares and swaps the whole word, job
+  // number included, so it succeeds only while that job has blocks, and then the job's fields below stay until they are done.
+  struct alignas(64) Share {
+    std::atomic<uint64_t> left{0};
+  };
+
+  void RunJob(const Job& job);
   void WorkerLoop(int thread);
   bool AwaitJob(uint32_t seen);
   void RunBlocks(uint32_t job, int thread);
-  void FinishBlock(int64_t blocks);
+  static bool Claim(Share& share, uint32_t job, bool last, int64_t* block);
+  void FinishBlocks(int64_t done);
 
-  // `claims_` holds (job number, blocks not yet claimed). A claim compares and swaps the whole word, so it succeeds only
-  // while that job still has blocks, and then the job's fields below cannot change before the block is done.
-  alignas(64) std::atomic<uint64_t> claims_{0};
-  std::atomic<int64_t> blocks_{0};
+  std::vector<Share> shares_;             // of each thread
+  alignas(64) std::atomic<uint32_t> job_{0};
+  std::atomic<int64_t> first_{0}, blocks_{0};
   std::atomic<void*> body_object_{nullptr};
   std::atomic<BlockBody::Call> body_call_{nullptr};
   alignas(64) std::atomic<int64_t> done_{0};

@@ -32,7 +32,7 @@ TEST(ComputePool, EveryBlockRunsOnce) {
   for (int threads : {1, 2, 5}) {
     ComputePool pool({.threads = threads});
     ASSERT_EQ(pool.threads(), threads);
-    for (int64_t blocks : {0, 1, 2, 3, 17, 1000}) {
+    for (int64_t blocks : {0, 1, 2, 3, 17, 1000, 140'000}) {   // the last more than one job holds
       std::vector<int> runs(blocks);   // unsynchronized: a block that two threads ran would be a race
       pool.ParallelFor(blocks, [&](int64_t block, int thread) {
         runs[block] += 1;
