@@ -50,7 +50,7 @@ void RunRegion(const Context& context, std::span<const LinearTask> tasks) {
 PanelRun MakePanelRun(const PackedMatrix& weights, int64_t panel, const ConstMatrixView& x, const int32_t* x_rows, const MatrixView& y_panel) {
   const char* const at = reinterpret_cast<const char*>(weights.data) + panel * weights.panel_bytes;
   return {.weight_dtype = weights.dtype, .x_dtype = x.dtype, .y_dtype = y_panel.dtype, .add = false,
-          .weights = at + weights.scale_bytes, .scales = reinterpret_cast<const float*>(at),
+          .weights = at + weights.head_bytes, .heads = reinterpret_cast<const KBlockHead*>(at),
           .inputs = weights.inputs, .first_inputs = weights.first_inputs,
           .width = PanelOutputs(weights, panel).width, .rows = y_panel.rows,
           .x = static_cast<const char*>(x.data), .x_stride = x.stride * DTypeBytes(x.dtype), .x_rows = x_rows,

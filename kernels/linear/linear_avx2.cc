@@ -1,9 +1,9 @@
-// AVX2 with FMA: a panel's 64 outputs are eight registers of 8 float32. The structure is that of avx512/; many rows take
-// 16 outputs at a time, up to three rows 32 (12 accumulators either way, 2 or 4 weight registers, 1 broadcast). No inline function and no std:: (see panel.h).
+// AVX2 with FMA: a panel's 64 outputs are eight registers of 8 float32. Up to six rows decode weights on the way into the
+// multiply-adds; more rows share a block that is decoded into the first-level cache. Either way at most 12 accumulators, in as many
+// passes over a block's outputs as that takes. No inline function and no std:: (see panel.h).
 
 #include <immintrin.h>
 
-#include "kernels/linear/e4m3_tables.h"
 #include "kernels/linear/panel.h"
 
 namespace atoll::kernels {
@@ -27,25 +27,37 @@ ATOLL_INLINE __m256 EvenFloats(__m256i pairs) { return _mm256_castsi256_ps(_mm25
 
 // ---- weights: 16 outputs of a pair at a time, in the order in which each type lies in memory ---------------------------------
 
+struct PackedPair {
+  const char* at;
+  bool rare;   // fp8: it has rare weights (e4m3_packing.h)
+};
+
 ATOLL_INLINE __m256i Table(const uint8_t* bytes) { return _mm256_broadcastsi128_si256(_mm_load_si128(reinterpret_cast<const __m128i*>(bytes))); }
+
+ATOLL_INLINE __m256i PutRareRight(__m256i words) {
+  const __m256i which = _mm256_and_si256(_mm256_srli_epi16(words, 5), _mm256_set1_epi16(3));   // zero, whose bytes are zero, in each upper byte
+  const __m256i low = _mm256_shuffle_epi8(Table(kE4M3Packing.rare_low), which), high = _mm256_shuffle_epi8(Table(kE4M3Packing.rare_high), which);
+  const __m256i sign = _mm256_and_si256(words, _mm256_set1_epi16(static_cast<short>(0x8000)));
+  const __m256i value = _mm256_or_si256(sign, _mm256_or_si256(low, _mm256_slli_epi16(high, 8)));
+  const __m256i rare = _mm256_cmpeq_epi16(_mm256_and_si256(words, _mm256_set1_epi16(kRareWordMask)), _mm256_set1_epi16(kRareWordBits));
+  return _mm256_blendv_epi8(words, value, rare);
+}
 
 struct Fp8Weights {
   static constexpr bool kScaled = true;
   static constexpr int64_t kPairBytes = 128;
-  __m256i high = Table(kE4M3Nibbles.high), fix_low = Table(kE4M3Nibbles.fix_low), fix_high = Table(kE4M3Nibbles.fix_high);
+  __m256i high = Table(kE4M3Packing.high);
 
   // Which two vectors of 8 outputs a quarter of a pair holds.
   static constexpr int First(int quarter) { return quarter / 2 * 4 + quarter % 2; }
   static constexpr int Second(int quarter) { return First(quarter) + 2; }
 
-  ATOLL_INLINE void Floats(const char* pair, int quarter, __m256 (&odd)[2], __m256 (&even)[2]) const {
-    const __m256i codes = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(pair + 32 * quarter));
-    const __m256i index = _mm256_add_epi8(_mm256_and_si256(codes, _mm256_set1_epi8(0x7F)), _mm256_set1_epi8(0x78));
-    const __m256i nibble = _mm256_and_si256(_mm256_srli_epi16(codes, 4), _mm256_set1_epi8(0x0F));
-    const __m256i shifted = _mm256_and_si256(_mm256_slli_epi16(codes, 4), _mm256_set1_epi8(static_cast<char>(0xF0)));
-    const __m256i low_bytes = _mm256_xor_si256(shifted, _mm256_shuffle_epi8(fix_low, index));
-    const __m256i high_bytes = _mm256_xor_si256(_mm256_shuffle_epi8(high, nibble), _mm256_shuffle_epi8(fix_high, index));
-    const __m256i first = _mm256_unpacklo_epi8(low_bytes, high_bytes), second = _mm256_unpackhi_epi8(low_bytes, high_bytes);
+  ATOLL_INLINE void Floats(const PackedPair& pair, int quarter, __m256 (&odd)[2], __m256 (&even)[2]) const {
+    const __m256i codes = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(pair.at + 32 * quarter));
+    const __m256i low_bytes = _mm256_and_si256(codes, _mm256_set1_epi8(static_cast<char>(0xF0)));
+    const __m256i high_bytes = _mm256_shuffle_epi8(high, _mm256_and_si256(codes, _mm256_set1_epi8(0x0F)));
+    __m256i first = _mm256_unpacklo_epi8(low_bytes, high_bytes), second = _mm256_unpackhi_epi8(low_bytes, high_bytes);
+    if (__builtin_expect(pair.rare, 0)) first = PutRareRight(first), second = PutRareRight(second);
     odd[0] = OddFloats(first), odd[1] = OddFloats(second);
     even[0] = EvenFloats(first), even[1] = EvenFloats(second);
   }
@@ -57,8 +69,8 @@ struct Bf16Weights {
   static constexpr int First(int quarter) { return 2 * quarter; }
   static constexpr int Second(int quarter) { return 2 * quarter + 1; }
 
-  ATOLL_INLINE void Floats(const char* pair, int quarter, __m256 (&odd)[2], __m256 (&even)[2]) const {
-    const __m256i* const at = reinterpret_cast<const __m256i*>(pair + 64 * quarter);
+  ATOLL_INLINE void Floats(const PackedPair& pair, int quarter, __m256 (&odd)[2], __m256 (&even)[2]) const {
+    const __m256i* const at = reinterpret_cast<const __m256i*>(pair.at + 64 * quarter);
     const __m256i first = _mm256_loadu_si256(at), second = _mm256_loadu_si256(at + 1);
     odd[0] = OddFloats(first), odd[1] = OddFloats(second);
     even[0] = EvenFloats(first), even[1] = EvenFloats(second);
@@ -71,8 +83,8 @@ struct F32Weights {
   static constexpr int First(int quarter) { return 2 * quarter; }
   static constexpr int Second(int quarter) { return 2 * quarter + 1; }
 
-  ATOLL_INLINE void Floats(const char* pair, int quarter, __m256 (&odd)[2], __m256 (&even)[2]) const {
-    const float* const at = reinterpret_cast<const float*>(pair) + 16 * quarter;
+  ATOLL_INLINE void Floats(const PackedPair& pair, int quarter, __m256 (&odd)[2], __m256 (&even)[2]) const {
+    const float* const at = reinterpret_cast<const float*>(pair.at) + 16 * quarter;
     even[0] = _mm256_loadu_ps(at), even[1] = _mm256_loadu_ps(at + 8);
     odd[0] = _mm256_loadu_ps(at + kLanes), odd[1] = _mm256_loadu_ps(at + kLanes + 8);
   }
@@ -165,47 +177,9 @@ ATOLL_INLINE int64_t BlockLength(const PanelRun& run, int64_t k) {
   return length < left ? length : left;
 }
 
-// ---- one row: stream --------------------------------------------------------------------------------------------------------
+// ---- a group of rows times a block of weights -------------------------------------------------------------------------------
 
-template <typename Weights, typename X>
-ATOLL_INLINE void MultiplyPair(const Weights& weights, const char* pair, const char* x, bool whole, __m256 (&acc)[kVectors]) {
-  const OddEven value = X::Pair(x, whole);
-  ATOLL_UNROLL for (int quarter = 0; quarter < 4; ++quarter) {
-    __m256 odd[2], even[2];
-    weights.Floats(pair, quarter, odd, even);
-    __m256& first = acc[Weights::First(quarter)];
-    __m256& second = acc[Weights::Second(quarter)];
-    first = _mm256_fmadd_ps(even[0], value.even, _mm256_fmadd_ps(odd[0], value.odd, first));
-    second = _mm256_fmadd_ps(even[1], value.even, _mm256_fmadd_ps(odd[1], value.odd, second));
-  }
-}
-
-template <typename Weights, typename X>
-void StreamRow(const PanelRun& run) {
-  const Weights weights;
-  alignas(32) float total[kLanes] = {};
-  const char* const x = RowOf(run, 0);
-  const char* pair = run.weights;
-  for (int64_t k = 0, length = 0, block = 0; k < run.inputs; k += length, ++block) {
-    length = BlockLength<Weights>(run, k);
-    __m256 acc[kVectors];
-    ATOLL_UNROLL for (int v = 0; v < kVectors; ++v) acc[v] = _mm256_setzero_ps();
-    int64_t i = 0;
-    for (; i + 1 < length; i += 2, pair += Weights::kPairBytes) MultiplyPair<Weights, X>(weights, pair, x + (k + i) * X::kBytes, true, acc);
-    if (i < length) {
-      MultiplyPair<Weights, X>(weights, pair, x + (k + i) * X::kBytes, false, acc);
-      pair += Weights::kPairBytes;
-    }
-    ATOLL_UNROLL for (int v = 0; v < kVectors; ++v) {
-      const __m256 sum = Weights::kScaled ? _mm256_fmadd_ps(_mm256_set1_ps(run.scales[block]), acc[v], _mm256_load_ps(total + 8 * v)) : acc[v];
-      _mm256_store_ps(total + 8 * v, sum);
-    }
-  }
-  StoreRow(run, 0, total);
-}
-
-// ---- many rows: tiles -------------------------------------------------------------------------------------------------------
-
+// Where the group's accumulators come from and where they go.
 struct TileStep {
   bool from_zero = true;   // else from `acc`
   bool scaled = false;     // total = fma(scale, acc, total); else the accumulators go to `acc`
@@ -221,13 +195,83 @@ struct alignas(64) Scratch {
   float total[kPanelRowsMax * kLanes];
 };
 
+template <int R, int V>
+ATOLL_INLINE void BeginVectors(const TileStep& step, const int64_t (&lanes)[V], __m256 (&acc)[R][V]) {
+  ATOLL_UNROLL for (int r = 0; r < R; ++r) {
+    ATOLL_UNROLL for (int v = 0; v < V; ++v) acc[r][v] = step.from_zero ? _mm256_setzero_ps() : _mm256_load_ps(step.acc + r * kLanes + lanes[v]);
+  }
+}
+
+template <int R, int V>
+ATOLL_INLINE void EndVectors(const TileStep& step, const int64_t (&lanes)[V], const __m256 (&acc)[R][V]) {
+  ATOLL_UNROLL for (int r = 0; r < R; ++r) {
+    ATOLL_UNROLL for (int v = 0; v < V; ++v) {
+      float* const total = step.total + r * kLanes + lanes[v];
+      if (step.scaled) {
+        _mm256_store_ps(total, _mm256_fmadd_ps(_mm256_set1_ps(step.scale), acc[r][v], _mm256_load_ps(total)));
+      } else {
+        _mm256_store_ps(step.acc + r * kLanes + lanes[v], acc[r][v]);
+      }
+    }
+  }
+}
+
+// A block as it is packed: `rare` as in KBlockHead.
+struct PackedBlock {
+  const char* pairs;
+  int64_t count;
+  uint64_t rare;
+};
+
+// Q quarters of the outputs from quarter `first` on, decoded on the way.
+template <typename Weights, int R, int Q>
+void DirectTile(const Weights& weights, const PackedBlock& block, int first, const float* x, const TileStep& step) {
+  int64_t lanes[2 * Q];
+  ATOLL_UNROLL for (int q = 0; q < Q; ++q) lanes[2 * q] = 8 * Weights::First(first + q), lanes[2 * q + 1] = 8 * Weights::Second(first + q);
+  __m256 acc[R][2 * Q];
+  BeginVectors<R, 2 * Q>(step, lanes, acc);
+  uint64_t rare = block.rare;
+  for (int64_t p = 0; p < block.count; ++p, rare >>= 1) {
+    const PackedPair pair{block.pairs + p * Weights::kPairBytes, (rare & 1) != 0};
+    ATOLL_UNROLL for (int q = 0; q < Q; ++q) {
+      __m256 odd[2], even[2];
+      weights.Floats(pair, first + q, odd, even);
+      ATOLL_UNROLL for (int r = 0; r < R; ++r) {
+        const __m256 x_odd = _mm256_broadcast_ss(x + r * kBlockInputs + 2 * p), x_even = _mm256_broadcast_ss(x + r * kBlockInputs + 2 * p + 1);
+        ATOLL_UNROLL for (int v = 0; v < 2; ++v) {
+          acc[r][2 * q + v] = _mm256_fmadd_ps(even[v], x_even, _mm256_fmadd_ps(odd[v], x_odd, acc[r][2 * q + v]));
+        }
+      }
+    }
+  }
+  EndVectors<R, 2 * Q>(step, lanes, acc);
+}
+
+template <typename Weights, int R>
+void DirectRows(const Weights& weights, const PackedBlock& block, const float* x, const TileStep& step) {
+  constexpr int kQuarters = R == 1 ? 4 : R <= 3 ? 2 : 1;
+  for (int first = 0; first < 4; first += kQuarters) DirectTile<Weights, R, kQuarters>(weights, block, first, x, step);
+}
+
+template <typename Weights>
+ATOLL_INLINE void DirectRowsOf(int rows, const Weights& weights, const PackedBlock& block, const float* x, const TileStep& step) {
+  switch (rows) {
+    case 1: return DirectRows<Weights, 1>(weights, block, x, step);
+    case 2: return DirectRows<Weights, 2>(weights, block, x, step);
+    case 3: return DirectRows<Weights, 3>(weights, block, x, step);
+    case 4: return DirectRows<Weights, 4>(weights, block, x, step);
+    case 5: return DirectRows<Weights, 5>(weights, block, x, step);
+    default: return DirectRows<Weights, 6>(weights, block, x, step);
+  }
+}
+
 // Outputs lane .. lane + 8 V - 1 of one group of rows.
 template <int R, int V>
 void Tile(const float* weights, const float* x, int64_t inputs, int64_t lane, const TileStep& step) {
+  int64_t lanes[V];
+  ATOLL_UNROLL for (int v = 0; v < V; ++v) lanes[v] = lane + 8 * v;
   __m256 acc[R][V];
-  ATOLL_UNROLL for (int r = 0; r < R; ++r) {
-    ATOLL_UNROLL for (int v = 0; v < V; ++v) acc[r][v] = step.from_zero ? _mm256_setzero_ps() : _mm256_load_ps(step.acc + r * kLanes + lane + 8 * v);
-  }
+  BeginVectors<R, V>(step, lanes, acc);
   for (int64_t i = 0; i < inputs; ++i) {
     __m256 w[V];
     ATOLL_UNROLL for (int v = 0; v < V; ++v) w[v] = _mm256_load_ps(weights + i * kLanes + lane + 8 * v);
@@ -236,16 +280,7 @@ void Tile(const float* weights, const float* x, int64_t inputs, int64_t lane, co
       ATOLL_UNROLL for (int v = 0; v < V; ++v) acc[r][v] = _mm256_fmadd_ps(w[v], value, acc[r][v]);
     }
   }
-  ATOLL_UNROLL for (int r = 0; r < R; ++r) {
-    ATOLL_UNROLL for (int v = 0; v < V; ++v) {
-      float* const total = step.total + r * kLanes + lane + 8 * v;
-      if (step.scaled) {
-        _mm256_store_ps(total, _mm256_fmadd_ps(_mm256_set1_ps(step.scale), acc[r][v], _mm256_load_ps(total)));
-      } else {
-        _mm256_store_ps(step.acc + r * kLanes + lane + 8 * v, acc[r][v]);
-      }
-    }
-  }
+  EndVectors<R, V>(step, lanes, acc);
 }
 
 template <int R>
@@ -266,11 +301,12 @@ ATOLL_INLINE void TilesOf(int rows, const Scratch& scratch, int64_t inputs, cons
 }
 
 template <typename Weights>
-ATOLL_INLINE void DecodeFloats(const Weights& weights, const char* pair, int64_t pairs, float* to) {
-  for (int64_t p = 0; p < pairs; ++p, pair += Weights::kPairBytes, to += 2 * kLanes) {
+ATOLL_INLINE void DecodeFloats(const Weights& weights, const PackedBlock& block, float* to) {
+  uint64_t rare = block.rare;
+  for (int64_t p = 0; p < block.count; ++p, to += 2 * kLanes, rare >>= 1) {
     ATOLL_UNROLL for (int quarter = 0; quarter < 4; ++quarter) {
       __m256 odd[2], even[2];
-      weights.Floats(pair, quarter, odd, even);
+      weights.Floats({block.pairs + p * Weights::kPairBytes, (rare & 1) != 0}, quarter, odd, even);
       _mm256_store_ps(to + 8 * Weights::First(quarter), odd[0]);
       _mm256_store_ps(to + 8 * Weights::Second(quarter), odd[1]);
       _mm256_store_ps(to + kLanes + 8 * Weights::First(quarter), even[0]);
@@ -280,37 +316,33 @@ ATOLL_INLINE void DecodeFloats(const Weights& weights, const char* pair, int64_t
 }
 
 template <typename Weights, typename X>
-void ManyRows(const PanelRun& run) {
+void Panel(const PanelRun& run) {
   Scratch scratch;
   const Weights weights;
   const char* pair = run.weights;
   float* const result = Weights::kScaled ? scratch.total : scratch.acc;
   __builtin_memset(result, 0, run.rows * kLanes * sizeof(float));
   const int64_t groups = (run.rows + kGroupRowsMax - 1) / kGroupRowsMax;
-  for (int64_t k = 0, length = 0, block = 0; k < run.inputs; k += length, ++block) {
+  for (int64_t k = 0, length = 0, number = 0; k < run.inputs; k += length, ++number) {
     length = BlockLength<Weights>(run, k);
     for (int64_t i = 0; i < length; i += kBlockInputs) {
       const int64_t inputs = length - i < kBlockInputs ? length - i : kBlockInputs;
-      const int64_t pairs = (inputs + 1) / 2;
-      DecodeFloats(weights, pair, pairs, scratch.weights);
-      pair += pairs * Weights::kPairBytes;
+      const PackedBlock block{pair, (inputs + 1) / 2, Weights::kScaled ? run.heads[number].rare >> (i / 2) : 0};
+      pair += block.count * Weights::kPairBytes;
+      if (groups > 1) DecodeFloats(weights, block, scratch.weights);
       for (int64_t group = 0; group < groups; ++group) {
         const int64_t row0 = run.rows * group / groups, row1 = run.rows * (group + 1) / groups;
         for (int64_t row = row0; row < row1; ++row) Convert<X>(RowOf(run, row) + (k + i) * X::kBytes, inputs, scratch.x + (row - row0) * kBlockInputs);
         const TileStep step{.from_zero = Weights::kScaled && i == 0, .scaled = Weights::kScaled && i + inputs == length,
-                            .scale = Weights::kScaled ? run.scales[block] : 0.0f,
+                            .scale = Weights::kScaled ? run.heads[number].scale : 0.0f,
                             .acc = scratch.acc + row0 * kLanes, .total = scratch.total + row0 * kLanes};
-        TilesOf(static_cast<int>(row1 - row0), scratch, 2 * pairs, step);
+        const int rows = static_cast<int>(row1 - row0);
+        if (groups > 1) TilesOf(rows, scratch, 2 * block.count, step);
+        else DirectRowsOf(rows, weights, block, scratch.x, step);
       }
     }
   }
   for (int64_t row = 0; row < run.rows; ++row) StoreRow(run, row, result + row * kLanes);
-}
-
-template <typename Weights, typename X>
-void Panel(const PanelRun& run) {
-  if (run.rows == 1) return StreamRow<Weights, X>(run);
-  ManyRows<Weights, X>(run);
 }
 
 template <typename X>

@@ -33,7 +33,7 @@ float LoadWeight(const PanelRun& run, int64_t pair, int64_t lane, int64_t elemen
   }
   const int64_t half = lane / 32, in_half = lane % 32;
   const int64_t byte = half * 64 + 16 * (in_half % 16 / 4) + 8 * (in_half / 16) + 2 * (in_half % 4) + element;
-  return E4M3ToFloat(Load<uint8_t>(run.weights, pair * kOutputs * 2 + byte));
+  return E4M3ToFloat(kE4M3Packing.code[Load<uint8_t>(run.weights, pair * kOutputs * 2 + byte)]);
 }
 
 float Dot(const PanelRun& run, int64_t row, int64_t lane) {
@@ -49,7 +49,7 @@ float Dot(const PanelRun& run, int64_t row, int64_t lane) {
       acc = std::fma(LoadWeight(run, pair, lane, 1), odd, acc);
       acc = std::fma(LoadWeight(run, pair, lane, 0), LoadX(run, row, k + i), acc);
     }
-    total = scaled ? std::fma(run.scales[block], acc, total) : acc;
+    total = scaled ? std::fma(run.heads[block].scale, acc, total) : acc;
   }
   return total;
 }

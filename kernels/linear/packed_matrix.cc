@@ -4,6 +4,8 @@
 #include <cstring>
 #include <string>
 
+#include "kernels/linear/e4m3_packing.h"
+
 namespace atoll::kernels {
 namespace {
 
@@ -65,10 +67,10 @@ PackedMatrix Describe(const PackSource& source) {
   if (Scaled(source.dtype)) {
     matrix.first_outputs = std::min(ToBoundary(source.transposed ? source.col0 : source.row0), matrix.outputs);
     matrix.first_inputs = std::min(ToBoundary(source.transposed ? source.row0 : source.col0), matrix.inputs);
-    matrix.scale_bytes = RoundUp(KBlockCount(matrix) * 4, kAlignment);
+    matrix.head_bytes = RoundUp(KBlockCount(matrix) * int64_t{sizeof(KBlockHead)}, kAlignment);
   }
   matrix.panels = PanelCount(matrix.outputs, matrix.first_outputs);
-  matrix.panel_bytes = matrix.scale_bytes + PairCount(matrix) * PairBytes(matrix.dtype);
+  matrix.panel_bytes = matrix.head_bytes + PairCount(matrix) * PairBytes(matrix.dtype);
   return matrix;
 }
 
@@ -105,49 +107,69 @@ float SourceScale(const PackSource& source, int64_t output, int64_t input) {
   return source.scales[row / kScaleBlock * source.scale_stride + col / kScaleBlock];
 }
 
-// Copies one output's elements of one k block; returns the input of a NaN code, or -1.
+// Copies one output's elements of one k block.
 template <typename Element>
-int64_t CopyLane(const PackSource& source, const PackedMatrix& matrix, const KBlock& block, int64_t output, std::byte* lane_of_pair) {
+void CopyLane(const PackSource& source, const PackedMatrix& matrix, const KBlock& block, int64_t output, std::byte* lane_of_pair) {
   const int64_t step = (source.transposed ? source.row_stride : 1) * int64_t{sizeof(Element)};
   const int64_t pair_bytes = PairBytes(matrix.dtype);
   const int64_t odd_offset = ByteInPair(matrix.dtype, 0, 1);
   const std::byte* from = SourceElement(source, output, block.first);
-  int64_t nan_at = -1;
+  for (int64_t i = 0; i < block.length; ++i, from += step) std::memcpy(lane_of_pair + (i / 2) * pair_bytes + (i % 2) * odd_offset, from, sizeof(Element));
+}
+
+struct CodesFound {
+  int64_t nan_at = -1;   // an input whose code is NaN
+  uint64_t rare = 0;     // bit p: pair p has a rare weight
+};
+
+// The same for e4m3: packs the codes.
+void PackLane(const PackSource& source, const KBlock& block, int64_t output, std::byte* lane_of_pair, CodesFound& found) {
+  const int64_t step = source.transposed ? source.row_stride : 1;
+  const std::byte* from = SourceElement(source, output, block.first);
   for (int64_t i = 0; i < block.length; ++i, from += step) {
-    Element element;
-    std::memcpy(&element, from, sizeof element);
-    if constexpr (sizeof(Element) == 1) {
-      if ((element & 0x7F) == 0x7F) nan_at = block.first + i;
-    }
-    std::memcpy(lane_of_pair + (i / 2) * pair_bytes + (i % 2) * odd_offset, &element, sizeof element);
+    const uint8_t code = std::to_integer<uint8_t>(*from);
+    if ((code & 0x7F) == 0x7F) found.nan_at = block.first + i;
+    const uint8_t packed = kE4M3Packing.packed[code];
+    found.rare |= uint64_t{(packed & kRareMask) == kRareBits} << (i / 2);
+    lane_of_pair[(i / 2) * PairBytes(DType::kF8E4M3) + i % 2] = std::byte{packed};
   }
+}
+
+void CopyBlock(const PackSource& source, const PackedMatrix& matrix, int64_t panel, const KBlock& block, std::byte* pairs) {
+  const PanelRange range = PanelOutputs(matrix, panel);
+  for (int64_t lane = 0; lane < range.width; ++lane) {
+    std::byte* const to = pairs + ByteInPair(matrix.dtype, lane, 0);
+    if (matrix.dtype == DType::kBF16) CopyLane<uint16_t>(source, matrix, block, range.first + lane, to);
+    else CopyLane<uint32_t>(source, matrix, block, range.first + lane, to);
+  }
+}
+
+// Returns the output * inputs + input of a NaN code, or -1.
+int64_t PackBlock(const PackSource& source, const PackedMatrix& matrix, int64_t panel, const KBlock& block, std::byte* pairs, KBlockHead* head) {
+  const PanelRange range = PanelOutputs(matrix, panel);
+  int64_t nan_at = -1;
+  CodesFound found;
+  for (int64_t lane = 0; lane < range.width; ++lane) {
+    PackLane(source, block, range.first + lane, pairs + ByteInPair(matrix.dtype, lane, 0), found);
+    if (found.nan_at >= 0) nan_at = (range.first + lane) * matrix.inputs + found.nan_at;
+    found.nan_at = -1;
+  }
+  *head = {found.rare, SourceScale(source, range.first, block.first)};
   return nan_at;
 }
 
-int64_t CopyLaneOf(const PackSource& source, const PackedMatrix& matrix, const KBlock& block, int64_t output, std::byte* to) {
-  switch (DTypeBytes(matrix.dtype)) {
-    case 1: return CopyLane<uint8_t>(source, matrix, block, output, to);
-    case 2: return CopyLane<uint16_t>(source, matrix, block, output, to);
-    default: return CopyLane<uint32_t>(source, matrix, block, output, to);
-  }
-}
-
-// Returns the (output, input) of a NaN code as output * inputs + input, or -1.
+// Returns the output * inputs + input of a NaN code, or -1.
 int64_t PackPanel(const PackSource& source, const PackedMatrix& matrix, int64_t panel, std::byte* to) {
-  const PanelRange range = PanelOutputs(matrix, panel);
   int64_t nan_at = -1;
   std::fill_n(to, matrix.panel_bytes, std::byte{0});
   for (int64_t k = 0; k < matrix.inputs;) {
     const KBlock block = KBlockAt(matrix, k);
-    if (matrix.scale_bytes > 0) {
-      const float scale = SourceScale(source, range.first, k);
-      std::memcpy(to + block.number * 4, &scale, 4);
-    }
-    std::byte* const pairs = to + matrix.scale_bytes + block.first_pair * PairBytes(matrix.dtype);
-    for (int64_t lane = 0; lane < range.width; ++lane) {
-      const int64_t output = range.first + lane;
-      const int64_t input = CopyLaneOf(source, matrix, block, output, pairs + ByteInPair(matrix.dtype, lane, 0));
-      if (input >= 0) nan_at = output * matrix.inputs + input;
+    std::byte* const pairs = to + matrix.head_bytes + block.first_pair * PairBytes(matrix.dtype);
+    if (Scaled(matrix.dtype)) {
+      const int64_t at = PackBlock(source, matrix, panel, block, pairs, reinterpret_cast<KBlockHead*>(to) + block.number);
+      if (at >= 0) nan_at = at;
+    } else {
+      CopyBlock(source, matrix, panel, block, pairs);
     }
     k = block.first + block.length;
   }
@@ -183,17 +205,17 @@ float PackedWeight(const PackedMatrix& matrix, int64_t output, int64_t input) {
   const int64_t panel = PanelOf(matrix, output);
   const KBlock block = KBlockAt(matrix, input);
   const int64_t pair = block.first_pair + (input - block.first) / 2;
-  const std::byte* at = matrix.data + panel * matrix.panel_bytes + matrix.scale_bytes + pair * PairBytes(matrix.dtype) +
+  const std::byte* at = matrix.data + panel * matrix.panel_bytes + matrix.head_bytes + pair * PairBytes(matrix.dtype) +
                         ByteInPair(matrix.dtype, output - PanelOutputs(matrix, panel).first, (input - block.first) % 2);
-  if (matrix.dtype == DType::kF8E4M3) return E4M3ToFloat(std::to_integer<uint8_t>(*at));
+  if (matrix.dtype == DType::kF8E4M3) return E4M3ToFloat(kE4M3Packing.code[std::to_integer<uint8_t>(*at)]);
   if (matrix.dtype == DType::kBF16) return ToFloat(*reinterpret_cast<const BFloat16*>(at));
   return *reinterpret_cast<const float*>(at);
 }
 
 float PackedScale(const PackedMatrix& matrix, int64_t output, int64_t input) {
-  if (matrix.scale_bytes == 0) return 1.0f;
+  if (matrix.head_bytes == 0) return 1.0f;
   const std::byte* panel = matrix.data + PanelOf(matrix, output) * matrix.panel_bytes;
-  return reinterpret_cast<const float*>(panel)[KBlockAt(matrix, input).number];
+  return reinterpret_cast<const KBlockHead*>(panel)[KBlockAt(matrix, input).number].scale;
 }
 
 int64_t PackedBytes(const PackSource& source) {

@@ -4,13 +4,14 @@
 // transpose) in its own dtype, so that one row of activations is one sequential read stream.
 //
 // Layout. Outputs are cut into panels of at most 64 that never cross a scale block; each panel holds, one after the other, its
-// scales (fp8: one float32 per k block, padded to 64 bytes) and its k pairs in ascending order. A k block is what one scale
-// covers: 128 inputs, less at the ends. An odd k block's last pair is filled with a zero. A pair is 64 outputs x 2 elements:
+// head (fp8: a KBlockHead per k block, padded to 64 bytes) and its k pairs in ascending order. A k block is what one scale
+// covers: 128 inputs, less at the ends. Where an odd k block lacks an element, and beyond the panel's width, there are zero bytes,
+// whatever they mean: they meet a zero of x, or nobody stores what they give. A pair is 64 outputs x 2 elements:
 //   bf16: output o at (2 o, 2 o + 1);
 //   f32:  first elements of all outputs, then second ones;
-//   fp8:  two halves of 32 outputs, 64 bytes each; output o of a half at byte 16 (o % 16 / 4) + 8 (o / 16) + 2 (o % 4), so that
-//         interleaving a half's bytes with themselves (unpack low, unpack high) gives outputs 0..15 and 16..31 in order.
-// Outputs beyond the panel's width are zeros.
+//   fp8:  packed codes (e4m3_packing.h) in two halves of 32 outputs, 64 bytes each; output o of a half at byte
+//         16 (o % 16 / 4) + 8 (o / 16) + 2 (o % 4), so that interleaving a half's bytes with themselves (unpack low, unpack high)
+//         gives outputs 0..15 and 16..31 in order.
 
 #include <cstddef>
 #include <cstdint>
@@ -46,7 +47,7 @@ struct PackedMatrix {
   int64_t first_inputs = 0;    // likewise of the first k block
   int64_t panels = 0;
   int64_t panel_bytes = 0;     // from one panel to the next
-  int64_t scale_bytes = 0;     // of them at a panel's start
+  int64_t head_bytes = 0;      // of them before a panel's first pair
   const std::byte* data = nullptr;
 };
 

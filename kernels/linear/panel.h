@@ -8,6 +8,7 @@
 
 #include "base/dtype.h"
 #include "kernels/isa.h"
+#include "kernels/linear/e4m3_packing.h"
 
 namespace atoll::kernels {
 
@@ -19,7 +20,7 @@ struct PanelRun {
   DType y_dtype = DType::kF32;
   bool add = false;                 // y float32
   const char* weights = nullptr;    // the panel's first pair
-  const float* scales = nullptr;    // fp8: one per k block
+  const KBlockHead* heads = nullptr;   // fp8: one per k block
   int64_t inputs = 0;
   int64_t first_inputs = 0;         // length of the first k block where it is a short one, else 0
   int64_t width = 0;                // outputs, at most 64

@@ -101,6 +101,30 @@ TEST(Linear, AllCodesOfE4M3) {
   }
 }
 
+// Weights of 2^-7 and more, none of them rare (e4m3_packing.h), of 70 outputs and 256 inputs.
+TestWeight CommonWeight(std::mt19937& random) {
+  TestWeight weight(DType::kF8E4M3, 70, 256, random);
+  for (int64_t r = 0; r < 70; ++r) {
+    for (int64_t c = 0; c < 256; ++c) weight.matrix.Set(r, c, (random() % 2 ? 1.0f : -1.0f) * E4M3ToFloat(static_cast<uint8_t>(4 + random() % 123)));
+  }
+  return weight;
+}
+
+TEST(Linear, ARareWeightAmongCommonOnes) {
+  std::mt19937 random(14);
+  TestWeight weight = CommonWeight(random);
+  int64_t number = 0;
+  for (int64_t rows : {1, 3, 5, 12}) ExpectExact(weight, weight.Source(), rows, {DType::kF8E4M3, DType::kBF16, DType::kF32}, random);
+  for (int64_t input : {0, 1, 2, 63, 64, 65, 126, 127, 128, 191, 192, 255}) {
+    const int64_t output = number * 17 % 70;
+    const float before = weight.matrix.Get(output, input);
+    weight.matrix.Set(output, input, (number % 2 ? 1.0f : -1.0f) * 0.001953125f * static_cast<float>(number / 2 % 4));
+    for (int64_t rows : {1, 3, 5, 12}) ExpectExact(weight, weight.Source(), rows, {DType::kF8E4M3, DType::kBF16, DType::kF32}, random);
+    weight.matrix.Set(output, input, before);
+    ++number;
+  }
+}
+
 TEST(Linear, ResultsOfAnyFiniteSizeRoundAlike) {
   std::mt19937 random(6);
   TestWeight weight(DType::kF32, 64, 2, random);
@@ -219,6 +243,22 @@ TEST(PackMatrix, KeepsEveryWeightAndScale) {
       }
     }
   }
+}
+
+TEST(PackMatrix, MarksThePairsWithRareWeights) {
+  std::mt19937 random(15);
+  TestWeight weight = CommonWeight(random);
+  weight.matrix.Set(3, 130, 0.0f);        // panel 0, block 1, pair 1
+  weight.matrix.Set(69, 127, -0.005859375f);   // panel 1, block 0, pair 63
+  weight.matrix.Set(5, 4, 0.0078125f);    // the smallest that is not rare
+  const TestPacked packed(weight.Source());
+  const auto rare = [&](int64_t panel, int64_t block) {
+    return reinterpret_cast<const KBlockHead*>(packed.matrix.data + panel * packed.matrix.panel_bytes)[block].rare;
+  };
+  EXPECT_EQ(rare(0, 0), 0u);
+  EXPECT_EQ(rare(0, 1), uint64_t{1} << 1);
+  EXPECT_EQ(rare(1, 0), uint64_t{1} << 63);
+  EXPECT_EQ(rare(1, 1), 0u);
 }
 
 TEST(PackMatrix, RefusesWhatItCannotHold) {

@@ -23,13 +23,13 @@ void FmaRows(const PanelRun& run) {
     for (int64_t i = 0; i < length; i += kFmaInputs) {
       const int64_t inputs = length - i < kFmaInputs ? length - i : kFmaInputs;
       const int64_t pairs = (inputs + 1) / 2;
-      DecodeFloats(weights, pair, pairs, scratch.weights);
+      DecodeFloats(weights, pair, pairs, RareOf<Weights>(run, block) >> (i / 2), scratch.weights);
       pair += pairs * Weights::kPairBytes;
       for (int64_t group = 0; group < groups; ++group) {
         const int64_t row0 = run.rows * group / groups, row1 = run.rows * (group + 1) / groups;
         for (int64_t row = row0; row < row1; ++row) X::Convert(RowOf(run, row) + (k + i) * X::kBytes, inputs, scratch.x + (row - row0) * kFmaInputs);
         const TileStep step{.from_zero = Weights::kScaled && i == 0, .scaled = Weights::kScaled && i + inputs == length,
-                            .scale = Weights::kScaled ? run.scales[block] : 0.0f,
+                            .scale = ScaleOf<Weights>(run, block),
                             .acc = scratch.acc + row0 * kLanes, .total = scratch.total + row0 * kLanes};
         FmaTileOf<Weights>(static_cast<int>(row1 - row0), scratch, 2 * pairs, group == 0 ? pair : nullptr, step);
       }

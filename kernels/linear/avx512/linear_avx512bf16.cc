@@ -16,7 +16,7 @@ struct DotForm {
   using Weights = WeightsT;
 
   template <int R, int H>
-  ATOLL_INLINE static void Pair(const Weights& weights, const char* pair, int half0, const char* const (&x)[R], int64_t k, bool whole,
+  ATOLL_INLINE static void Pair(const Weights& weights, const PackedPair& pair, int half0, const char* const (&x)[R], int64_t k, bool whole,
                                 __m512 (&acc)[R][2 * H]) {
     __m512i value[R];
     ATOLL_UNROLL for (int r = 0; r < R; ++r) value[r] = _mm512_set1_epi32(whole ? LoadWord32(x[r] + 2 * k) : LoadWord16(x[r] + 2 * k));
@@ -80,12 +80,12 @@ ATOLL_INLINE void DotTileOf(int count, const char* weights, const char* const (&
 
 // The next block as bf16 pairs: fp8 decoded into `to`, bf16 where it lies.
 template <typename Weights>
-ATOLL_INLINE const char* BlockPairs(const Weights& weights, const char* pair, int64_t pairs, char* to) {
+ATOLL_INLINE const char* BlockPairs(const Weights& weights, const char* pair, int64_t pairs, uint64_t rare, char* to) {
   if constexpr (!Weights::kScaled) return pair;
-  for (int64_t p = 0; p < pairs; ++p) {
+  for (int64_t p = 0; p < pairs; ++p, rare >>= 1) {
     ATOLL_UNROLL for (int half = 0; half < 2; ++half) {
       __m512i first, second;
-      weights.Pairs(pair + p * Weights::kPairBytes, half, first, second);
+      weights.Pairs({pair + p * Weights::kPairBytes, (rare & 1) != 0}, half, first, second);
       _mm512_store_si512(to + p * kDotPairBytes + 128 * half, first);
       _mm512_store_si512(to + p * kDotPairBytes + 128 * half + 64, second);
     }
@@ -104,14 +104,14 @@ void DotRows(const PanelRun& run) {
     length = BlockLength<Weights>(run, k);
     if (length > kDotInputs) length = kDotInputs;
     const int64_t pairs = (length + 1) / 2;
-    const char* const decoded = BlockPairs(weights, pair, pairs, scratch.weights);
+    const char* const decoded = BlockPairs(weights, pair, pairs, RareOf<Weights>(run, block), scratch.weights);
     pair += pairs * Weights::kPairBytes;
     for (int64_t group = 0; group < groups; ++group) {
       const int64_t row0 = run.rows * group / groups, row1 = run.rows * (group + 1) / groups;
       const char* rows[kGroupRowsMax];
       for (int64_t r = 0; r < kGroupRowsMax; ++r) rows[r] = RowOf(run, row0 + r < row1 ? row0 + r : row0) + 2 * k;
       float* const sums = scratch.sums + row0 * kLanes;
-      const TileStep step{.from_zero = Weights::kScaled, .scaled = Weights::kScaled, .scale = Weights::kScaled ? run.scales[block] : 0.0f,
+      const TileStep step{.from_zero = Weights::kScaled, .scaled = Weights::kScaled, .scale = ScaleOf<Weights>(run, block),
                           .acc = sums, .total = sums};
       DotTileOf<Weights>(static_cast<int>(row1 - row0), decoded, rows, length, group == 0 ? pair : nullptr, step);
     }

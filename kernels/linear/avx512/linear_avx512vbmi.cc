@@ -1,4 +1,4 @@
-// AVX-512 with VBMI: FMA, fp8 through byte permutes over the whole table.
+// AVX-512 with VBMI: FMA, fp8 through byte permutes.
 
 #include "kernels/linear/avx512/fma_panel.h"
 #include "kernels/linear/avx512/vbmi_decoder.h"

@@ -88,5 +88,16 @@ ATOLL_INLINE int64_t BlockLength(const PanelRun& run, int64_t k) {
   return length < left ? length : left;
 }
 
+template <typename Weights>
+ATOLL_INLINE float ScaleOf(const PanelRun& run, int64_t block) {
+  return Weights::kScaled ? run.heads[block].scale : 0.0f;
+}
+
+// Bit p: pair p of the block has rare weights.
+template <typename Weights>
+ATOLL_INLINE uint64_t RareOf(const PanelRun& run, int64_t block) {
+  return Weights::kScaled ? run.heads[block].rare : 0;
+}
+
 }  // namespace
 }  // namespace atoll::kernels

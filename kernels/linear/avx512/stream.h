@@ -18,7 +18,7 @@ struct FmaForm {
 
   // R rows times the outputs of H halves from `half0` on.
   template <int R, int H>
-  ATOLL_INLINE static void Pair(const Weights& weights, const char* pair, int half0, const char* const (&x)[R], int64_t k, bool whole,
+  ATOLL_INLINE static void Pair(const Weights& weights, const PackedPair& pair, int half0, const char* const (&x)[R], int64_t k, bool whole,
                                 __m512 (&acc)[R][2 * H]) {
     OddEven value[R];
     ATOLL_UNROLL for (int r = 0; r < R; ++r) value[r] = X::Pair(x[r] + k * kXBytes, whole);
@@ -59,16 +59,17 @@ void StreamRows(const PanelRun& run, int half0) {
     ATOLL_UNROLL for (int r = 0; r < R; ++r) {
       ATOLL_UNROLL for (int v = 0; v < kVectors; ++v) acc[r][v] = _mm512_setzero_ps();
     }
+    uint64_t rare = RareOf<Weights>(run, block);
     int64_t i = 0;
-    for (; i + 1 < length; i += 2, pair += Weights::kPairBytes) {
+    for (; i + 1 < length; i += 2, pair += Weights::kPairBytes, rare >>= 1) {
       if (R >= kPrefetchRows) Prefetch<Weights::kPairBytes / 64, _MM_HINT_T0>(pair + kPrefetchPairs * Weights::kPairBytes);
-      Form::template Pair<R, H>(weights, pair, half0, x, k + i, true, acc);
+      Form::template Pair<R, H>(weights, {pair, (rare & 1) != 0}, half0, x, k + i, true, acc);
     }
     if (i < length) {
-      Form::template Pair<R, H>(weights, pair, half0, x, k + i, false, acc);
+      Form::template Pair<R, H>(weights, {pair, (rare & 1) != 0}, half0, x, k + i, false, acc);
       pair += Weights::kPairBytes;
     }
-    const __m512 scale = _mm512_set1_ps(Weights::kScaled ? run.scales[block] : 0.0f);
+    const __m512 scale = _mm512_set1_ps(ScaleOf<Weights>(run, block));
     ATOLL_UNROLL for (int r = 0; r < R; ++r) {
       ATOLL_UNROLL for (int v = 0; v < kVectors; ++v) total[r][v] = Weights::kScaled ? _mm512_fmadd_ps(scale, acc[r][v], total[r][v]) : acc[r][v];
     }

@@ -79,11 +79,11 @@ ATOLL_INLINE void FmaTileOf(int rows, const FmaScratch& scratch, int64_t inputs,
 }
 
 template <typename Weights>
-ATOLL_INLINE void DecodeFloats(const Weights& weights, const char* pair, int64_t pairs, float* to) {
-  for (int64_t p = 0; p < pairs; ++p, pair += Weights::kPairBytes, to += 2 * kLanes) {
+ATOLL_INLINE void DecodeFloats(const Weights& weights, const char* pair, int64_t pairs, uint64_t rare, float* to) {
+  for (int64_t p = 0; p < pairs; ++p, pair += Weights::kPairBytes, to += 2 * kLanes, rare >>= 1) {
     ATOLL_UNROLL for (int half = 0; half < 2; ++half) {
       __m512 odd[2], even[2];
-      weights.Floats(pair, half, odd, even);
+      weights.Floats({pair, (rare & 1) != 0}, half, odd, even);
       ATOLL_UNROLL for (int v = 0; v < 2; ++v) {
         _mm512_store_ps(to + 32 * half + 16 * v, odd[v]);
         _mm512_store_ps(to + kLanes + 32 * half + 16 * v, even[v]);

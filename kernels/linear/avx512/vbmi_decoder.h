@@ -7,16 +7,10 @@
 namespace atoll::kernels {
 namespace {
 
-struct ByteDecoder {   // 3 byte operations for 64 codes
-  __m512i low0 = _mm512_load_si512(kE4M3Bytes.low), low1 = _mm512_load_si512(kE4M3Bytes.low + 64);
-  __m512i high0 = _mm512_load_si512(kE4M3Bytes.high), high1 = _mm512_load_si512(kE4M3Bytes.high + 64);
+struct ByteDecoder {   // 2 byte operations for 64 codes
+  __m512i high = _mm512_load_si512(kE4M3Packing.high);
 
-  ATOLL_INLINE void Bytes(__m512i codes, __m512i& low_bytes, __m512i& high_bytes) const {
-    low_bytes = _mm512_permutex2var_epi8(low0, codes, low1);
-    const __m512i magnitude = _mm512_permutex2var_epi8(high0, codes, high1);
-    constexpr int kAOrBAndC = 0xF8;
-    high_bytes = _mm512_ternarylogic_epi32(magnitude, codes, _mm512_set1_epi8(static_cast<char>(0x80)), kAOrBAndC);
-  }
+  ATOLL_INLINE __m512i HighBytes(__m512i codes) const { return _mm512_permutexvar_epi8(codes, high); }
 };
 
 }  // namespace

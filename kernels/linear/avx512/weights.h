@@ -6,7 +6,6 @@
 
 #include <immintrin.h>
 
-#include "kernels/linear/e4m3_tables.h"
 #include "kernels/linear/panel.h"
 
 namespace atoll::kernels {
@@ -47,19 +46,24 @@ ATOLL_INLINE void Prefetch(const char* from) {
 
 // ---- weights: pairs as bf16 (low half of a lane the even element), or as float32 (odd, even) -------------------------------
 
-struct NibbleDecoder {   // 13 byte operations for 64 codes
-  __m512i high = _mm512_broadcast_i32x4(_mm_load_si128(reinterpret_cast<const __m128i*>(kE4M3Nibbles.high)));
-  __m512i fix_low = _mm512_broadcast_i32x4(_mm_load_si128(reinterpret_cast<const __m128i*>(kE4M3Nibbles.fix_low)));
-  __m512i fix_high = _mm512_broadcast_i32x4(_mm_load_si128(reinterpret_cast<const __m128i*>(kE4M3Nibbles.fix_high)));
-
-  ATOLL_INLINE void Bytes(__m512i codes, __m512i& low_bytes, __m512i& high_bytes) const {
-    const __m512i index = _mm512_add_epi8(_mm512_and_si512(codes, _mm512_set1_epi8(0x7F)), _mm512_set1_epi8(0x78));
-    const __m512i nibble = _mm512_and_si512(_mm512_srli_epi16(codes, 4), _mm512_set1_epi8(0x0F));
-    const __m512i shifted = _mm512_and_si512(_mm512_slli_epi16(codes, 4), _mm512_set1_epi8(static_cast<char>(0xF0)));
-    low_bytes = _mm512_xor_si512(shifted, _mm512_shuffle_epi8(fix_low, index));
-    high_bytes = _mm512_xor_si512(_mm512_shuffle_epi8(high, nibble), _mm512_shuffle_epi8(fix_high, index));
-  }
+struct PackedPair {
+  const char* at;
+  bool rare;   // fp8: it has rare weights (e4m3_packing.h)
 };
+
+struct NibbleDecoder {   // 3 byte operations for 64 codes
+  __m512i high = _mm512_broadcast_i32x4(_mm_load_si128(reinterpret_cast<const __m128i*>(kE4M3Packing.high)));
+
+  ATOLL_INLINE __m512i HighBytes(__m512i codes) const { return _mm512_shuffle_epi8(high, _mm512_and_si512(codes, _mm512_set1_epi8(0x0F))); }
+};
+
+ATOLL_INLINE __m512i PutRareRight(__m512i words) {
+  const __m512i values = _mm512_broadcast_i32x4(_mm_unpacklo_epi8(_mm_load_si128(reinterpret_cast<const __m128i*>(kE4M3Packing.rare_low)),
+                                                                  _mm_load_si128(reinterpret_cast<const __m128i*>(kE4M3Packing.rare_high))));
+  const __mmask32 rare = _mm512_cmpeq_epi16_mask(_mm512_and_si512(words, _mm512_set1_epi16(kRareWordMask)), _mm512_set1_epi16(kRareWordBits));
+  const __m512i sign = _mm512_and_si512(words, _mm512_set1_epi16(static_cast<short>(0x8000)));
+  return _mm512_or_si512(_mm512_mask_permutexvar_epi16(words, rare, _mm512_srli_epi16(words, 5), values), sign);
+}
 
 template <typename Decoder>
 struct Fp8Weights {
@@ -68,13 +72,14 @@ struct Fp8Weights {
   Decoder decoder;
 
   // Pairs of outputs 32 half + 0..15 and 32 half + 16..31.
-  ATOLL_INLINE void Pairs(const char* pair, int half, __m512i& first, __m512i& second) const {
-    __m512i low, high;
-    decoder.Bytes(_mm512_loadu_si512(pair + 64 * half), low, high);
+  ATOLL_INLINE void Pairs(const PackedPair& pair, int half, __m512i& first, __m512i& second) const {
+    const __m512i codes = _mm512_loadu_si512(pair.at + 64 * half);
+    const __m512i low = _mm512_and_si512(codes, _mm512_set1_epi8(static_cast<char>(0xF0))), high = decoder.HighBytes(codes);
     first = _mm512_unpacklo_epi8(low, high);
     second = _mm512_unpackhi_epi8(low, high);
+    if (__builtin_expect(pair.rare, 0)) first = PutRareRight(first), second = PutRareRight(second);
   }
-  ATOLL_INLINE void Floats(const char* pair, int half, __m512 (&odd)[2], __m512 (&even)[2]) const {
+  ATOLL_INLINE void Floats(const PackedPair& pair, int half, __m512 (&odd)[2], __m512 (&even)[2]) const {
     __m512i first, second;
     Pairs(pair, half, first, second);
     odd[0] = OddFloats(first), odd[1] = OddFloats(second);
@@ -86,11 +91,11 @@ struct Bf16Weights {
   static constexpr bool kScaled = false;
   static constexpr int64_t kPairBytes = 256;
 
-  ATOLL_INLINE void Pairs(const char* pair, int half, __m512i& first, __m512i& second) const {
-    first = _mm512_loadu_si512(pair + 128 * half);
-    second = _mm512_loadu_si512(pair + 128 * half + 64);
+  ATOLL_INLINE void Pairs(const PackedPair& pair, int half, __m512i& first, __m512i& second) const {
+    first = _mm512_loadu_si512(pair.at + 128 * half);
+    second = _mm512_loadu_si512(pair.at + 128 * half + 64);
   }
-  ATOLL_INLINE void Floats(const char* pair, int half, __m512 (&odd)[2], __m512 (&even)[2]) const {
+  ATOLL_INLINE void Floats(const PackedPair& pair, int half, __m512 (&odd)[2], __m512 (&even)[2]) const {
     __m512i first, second;
     Pairs(pair, half, first, second);
     odd[0] = OddFloats(first), odd[1] = OddFloats(second);
@@ -102,8 +107,8 @@ struct F32Weights {
   static constexpr bool kScaled = false;
   static constexpr int64_t kPairBytes = 512;
 
-  ATOLL_INLINE void Floats(const char* pair, int half, __m512 (&odd)[2], __m512 (&even)[2]) const {
-    const float* const at = reinterpret_cast<const float*>(pair) + 32 * half;
+  ATOLL_INLINE void Floats(const PackedPair& pair, int half, __m512 (&odd)[2], __m512 (&even)[2]) const {
+    const float* const at = reinterpret_cast<const float*>(pair.at) + 32 * half;
     even[0] = _mm512_loadu_ps(at), even[1] = _mm512_loadu_ps(at + 16);
     odd[0] = _mm512_loadu_ps(at + kLanes), odd[1] = _mm512_loadu_ps(at + kLanes + 16);
   }
