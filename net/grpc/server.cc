@@ -3,6 +3,7 @@
 #include <grpc/support/log.h>
 #include <grpcpp/ext/proto_server_reflection_plugin.h>
 #include <grpcpp/health_check_service_interface.h>
+#include <grpcpp/resource_quota.h>
 #include <grpcpp/server_builder.h>
 
 #include <mutex>
@@ -28,6 +29,10 @@ absl::Status CheckHostPort(const std::string& listen) {
 void SetLimits(const GrpcServerOptions& options, grpc::ServerBuilder& builder) {
   builder.SetMaxReceiveMessageSize(options.message_bytes_max);
   builder.SetMaxSendMessageSize(options.message_bytes_max);
+  // The library compares a message with its limit when all of it has come, and takes in up to 2 GiB for that: so that no client can
+  // fill the machine's memory, a bound far above what honest ones need.
+  grpc::ResourceQuota quota("server");
+  builder.SetResourceQuota(quota.Resize(options.buffered_bytes_max));
   builder.AddChannelArgument(GRPC_ARG_MAX_METADATA_SIZE, options.metadata_bytes_max);
   builder.AddChannelArgument(GRPC_ARG_MAX_CONCURRENT_STREAMS, options.streams_per_connection_max);
   builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);

@@ -18,6 +18,7 @@ namespace atoll::net {
 struct GrpcServerOptions {
   std::string listen;  // HOST:PORT; port 0 picks a free one
   int message_bytes_max = 16 << 20;
+  size_t buffered_bytes_max = size_t{1} << 30;  // of all connections together; beyond it streams are reset, the oldest first
   int metadata_bytes_max = 16 << 10;
   int streams_per_connection_max = 1024;
   bool reflection = true;

@@ -5,6 +5,7 @@
 #include "atoll/v1/inference.grpc.pb.h"
 #include "base/error_info.h"
 #include "net/grpc/deadline.h"
+#include "net/grpc/single_request.h"
 #include "net/grpc/status_map.h"
 #include "router/inference/messages_service.h"
 
@@ -29,15 +30,16 @@ size_t TextBytes(const v1::Chat& chat) {
   return bytes;
 }
 
-// One Generate call; gRPC's from the first reaction until OnDone.
-class GenerateReactor final : public grpc::ServerWriteReactor<v1::GenerateResponse>, public ResponseSink {
- public:
-  GenerateReactor(const grpc::CallbackServerContext* context, bool with_logprobs) : context_(context), with_logprobs_(with_logprobs) {}
+template <typename Message>
+size_t TextBytes(const Message& request) {
+  return request.has_chat() ? TextBytes(request.chat()) : request.text().size();
+}
 
-  void Start(FrontDoor& front_door, GenerateCall call) {
-    const absl::Status status = front_door.Generate(std::move(call), this, [this](std::shared_ptr<RequestStream> stream) { OnStarted(std::move(stream)); });
-    if (!status.ok()) Finish(net::ToGrpcStatus(status));
-  }
+// One Generate call; gRPC's from the first reaction until OnDone.
+class GenerateReactor final : public net::SingleRequestReactor<v1::GenerateRequest, v1::GenerateResponse>, public ResponseSink {
+ public:
+  GenerateReactor(const grpc::CallbackServerContext* context, FrontDoor* front_door, Worker* worker)
+      : context_(context), front_door_(front_door), worker_(worker) {}
 
   void Write(const ResponseDelta& delta) override {
     response_.Clear();
@@ -64,9 +66,19 @@ class GenerateReactor final : public grpc::ServerWriteReactor<v1::GenerateRespon
     }
     if (stream != nullptr) stream->Fail(WhyCancelled());
   }
-  void OnDone() override { delete this; }
 
  private:
+  void OnRequest(const v1::GenerateRequest& request) override {
+    with_logprobs_ = request.has_logprobs();
+    GenerateCall call = ReadCall(request);
+    call.deadline_ms = net::RemainingMs(*context_);
+    const auto start = [this, call = std::move(call)]() mutable { Start(std::move(call)); };
+    if (!RunByLength(worker_, TextBytes(request), start)) Finish(net::ToGrpcStatus(WorkerFull()));
+  }
+  void Start(GenerateCall call) {
+    const absl::Status status = front_door_->Generate(std::move(call), this, [this](std::shared_ptr<RequestStream> stream) { OnStarted(std::move(stream)); });
+    if (!status.ok()) Finish(net::ToGrpcStatus(status));
+  }
   void OnStarted(std::shared_ptr<RequestStream> stream) {
     request_id_ = stream->request().request_id;
     bool cancelled = false;
@@ -88,7 +100,9 @@ class GenerateReactor final : public grpc::ServerWriteReactor<v1::GenerateRespon
   }
 
   const grpc::CallbackServerContext* const context_;
-  const bool with_logprobs_;
+  FrontDoor* const front_door_;
+  Worker* const worker_;
+  bool with_logprobs_ = false;
   std::string request_id_;
   v1::GenerateResponse response_;  // of the one write in flight
   std::mutex mutex_;
@@ -96,51 +110,36 @@ class GenerateReactor final : public grpc::ServerWriteReactor<v1::GenerateRespon
   bool cancelled_ = false;                 // guarded by mutex_
 };
 
-class InferenceServiceImpl final : public v1::InferenceService::CallbackService {
+class InferenceServiceImpl final : public net::SingleRequestService {
  public:
-  InferenceServiceImpl(FrontDoor* front_door, Worker* worker) : front_door_(front_door), worker_(worker) {}
-
-  grpc::ServerWriteReactor<v1::GenerateResponse>* Generate(grpc::CallbackServerContext* context, const v1::GenerateRequest* request) override {
-    auto* reactor = new GenerateReactor(context, request->has_logprobs());
-    GenerateCall call = ReadCall(*request);
-    call.deadline_ms = net::RemainingMs(*context);
-    const size_t text_bytes = request->has_chat() ? TextBytes(request->chat()) : request->text().size();
-    const auto start = [this, reactor, call = std::move(call)]() mutable { reactor->Start(*front_door_, std::move(call)); };
-    if (!RunByLength(worker_, text_bytes, start)) reactor->Finish(net::ToGrpcStatus(WorkerFull()));
-    return reactor;
-  }
-
-  grpc::ServerUnaryReactor* Tokenize(grpc::CallbackServerContext* context, const v1::TokenizeRequest* request,
-                                     v1::TokenizeResponse* response) override {
-    grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
-    const auto tokenize = [this, reactor, request, response] {
-      const absl::StatusOr<std::vector<int32_t>> ids = front_door_->Tokenize(ReadTokenize(*request));
-      if (ids.ok()) response->mutable_ids()->Assign(ids->begin(), ids->end());
-      reactor->Finish(net::ToGrpcStatus(ids.status()));
-    };
-    const size_t text_bytes = request->has_chat() ? TextBytes(request->chat()) : request->text().size();
-    if (!RunByLength(worker_, text_bytes, tokenize)) reactor->Finish(net::ToGrpcStatus(WorkerFull()));
-    return reactor;
-  }
-
-  grpc::ServerUnaryReactor* Detokenize(grpc::CallbackServerContext* context, const v1::DetokenizeRequest* request,
-                                       v1::DetokenizeResponse* response) override {
-    const absl::StatusOr<std::string> text = front_door_->Detokenize({request->ids().begin(), request->ids().end()});
-    if (text.ok()) response->set_text(*text);
-    grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
-    reactor->Finish(net::ToGrpcStatus(text.status()));
-    return reactor;
-  }
-
-  grpc::ServerUnaryReactor* GetModel(grpc::CallbackServerContext* context, const v1::GetModelRequest*,
-                                     v1::GetModelResponse* response) override {
-    FillModel(*front_door_, *response);
-    grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
-    reactor->Finish(grpc::Status::OK);
-    return reactor;
+  InferenceServiceImpl(FrontDoor* front_door, Worker* worker) : front_door_(front_door), worker_(worker) {
+    Add<v1::GenerateRequest, v1::GenerateResponse>("/atoll.v1.InferenceService/Generate", [this](grpc::CallbackServerContext* context) {
+      return new GenerateReactor(context, front_door_, worker_);
+    });
+    AddUnary<v1::TokenizeRequest, v1::TokenizeResponse>(
+        "/atoll.v1.InferenceService/Tokenize", [this](const auto& request, auto& response, auto done) { Tokenize(request, response, std::move(done)); });
+    AddUnary<v1::DetokenizeRequest, v1::DetokenizeResponse>(
+        "/atoll.v1.InferenceService/Detokenize", [this](const auto& request, auto& response, auto done) { done(Detokenize(request, response)); });
+    AddUnary<v1::GetModelRequest, v1::GetModelResponse>("/atoll.v1.InferenceService/GetModel", [this](const auto&, auto& response, auto done) {
+      FillModel(*front_door_, response);
+      done(absl::OkStatus());
+    });
   }
 
  private:
+  void Tokenize(const v1::TokenizeRequest& request, v1::TokenizeResponse& response, std::function<void(const absl::Status&)> done) {
+    const auto tokenize = [this, &request, &response, done] {
+      const absl::StatusOr<std::vector<int32_t>> ids = front_door_->Tokenize(ReadTokenize(request));
+      if (ids.ok()) response.mutable_ids()->Assign(ids->begin(), ids->end());
+      done(ids.status());
+    };
+    if (!RunByLength(worker_, TextBytes(request), tokenize)) done(WorkerFull());
+  }
+  absl::Status Detokenize(const v1::DetokenizeRequest& request, v1::DetokenizeResponse& response) {
+    const absl::StatusOr<std::string> text = front_door_->Detokenize({request.ids().begin(), request.ids().end()});
+    if (text.ok()) response.set_text(*text);
+    return text.status();
+  }
   static void FillModel(const FrontDoor& front_door, v1::GetModelResponse& to) {
     const ServedModel& model = front_door.model();
     to.set_name(model.name());

@@ -81,6 +81,13 @@ TEST_F(BadInput, B04_UnknownMethodAndService) {
   EXPECT_EQ(CallWithBytes("/atoll.v9.Nothing/Generate", "").error_code(), grpc::UNIMPLEMENTED);
 }
 
+TEST_F(BadInput, B04_TwoRequestsOnACallThatTakesOne) {
+  v1::TokenizeRequest tokenize;
+  tokenize.set_text("once");
+  EXPECT_EQ(CallTwice(channel_, kTokenize, tokenize.SerializeAsString()).error_code(), grpc::UNIMPLEMENTED);
+  EXPECT_EQ(CallTwice(channel_, kGenerate, OfIds({-1}, 3).SerializeAsString()).error_code(), grpc::UNIMPLEMENTED);
+}
+
 TEST_F(BadInput, B07_FanOutAndListsAreCapped) {
   v1::GenerateRequest request = OfIds({1}, 3);
   request.set_n(1000000000);

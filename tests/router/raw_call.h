@@ -16,5 +16,7 @@ struct RawAnswer {
 
 // A call of any kind with one request and at most one response.
 RawAnswer CallWithBytes(const std::shared_ptr<grpc::Channel>& channel, const std::string& method, const std::string& request);
+// The same with the request twice on one call.
+grpc::Status CallTwice(const std::shared_ptr<grpc::Channel>& channel, const std::string& method, const std::string& request);
 
 }  // namespace atoll::router
