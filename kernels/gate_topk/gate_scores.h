@@ -4,8 +4,8 @@
 
 namespace atoll::kernels {
 
-// scores = sigmoid(logits), biased = scores + bias (+ delta, if not null), [experts] each. False where a logit is not finite.
-bool GateScoresAvx2(const float* logits, const float* bias, const float* delta, int64_t experts, float* scores, float* biased);
-bool GateScoresAvx512(const float* logits, const float* bias, const float* delta, int64_t experts, float* scores, float* biased);
+// scores = sigmoid(logits), biased = scores + bias, [experts] each. False where a logit is not finite.
+bool GateScoresAvx2(const float* logits, const float* bias, int64_t experts, float* scores, float* biased);
+bool GateScoresAvx512(const float* logits, const float* bias, int64_t experts, float* scores, float* biased);
 
 }  // namespace atoll::kernels

@@ -78,6 +78,8 @@ KernelError Check(const GateTopKArgs& args) {
   if (!args.delta.empty()) ATOLL_RETURN_IF_KERNEL_ERROR(ExpectSize("GateTopK's delta", args.delta.size(), experts));
   ATOLL_RETURN_IF_KERNEL_ERROR(ExpectSize("GateTopK's experts", args.experts.size(), rows * args.params.experts_per_token));
   ATOLL_RETURN_IF_KERNEL_ERROR(ExpectSize("GateTopK's weights", args.weights.size(), rows * args.params.experts_per_token));
+  if (args.scores.data != nullptr) ATOLL_RETURN_IF_KERNEL_ERROR(ExpectMatrix("GateTopK's scores", args.scores, Dtypes::kF32, rows, experts));
+  if (args.biased.data != nullptr) ATOLL_RETURN_IF_KERNEL_ERROR(ExpectMatrix("GateTopK's biased scores", args.biased, Dtypes::kF32, rows, experts));
   return ExpectSize("GateTopK's non_finite", args.non_finite.size(), rows);
 }
 
@@ -86,8 +88,10 @@ bool RunRow(Isa isa, const GateParams& params, const GateRow& row) {
   float scores[kGateExpertsMax];
   float biased[kGateExpertsMax];
   const auto scores_of = isa == Isa::kAvx2 ? GateScoresAvx2 : GateScoresAvx512;
-  if (!scores_of(row.logits, row.bias, row.delta, row.count, scores, biased)) return false;
+  if (!scores_of(row.logits, row.bias, row.count, scores, biased)) return false;
   SelectExperts(params, scores, biased, row);
+  if (row.scores != nullptr) std::copy_n(scores, row.count, row.scores);
+  if (row.biased != nullptr) std::copy_n(biased, row.count, row.biased);
   return true;
 }
 
@@ -102,21 +106,24 @@ void FillRefusedRow(const GateParams& params, const GateRow& row) {
 
 void SelectExperts(const GateParams& params, const float* scores, float* biased, const GateRow& row) {
   if (params.groups_kept < params.groups) MaskAllButTheBestGroups(params, row.count, biased);
+  for (int64_t e = 0; row.delta != nullptr && e < row.count; ++e) biased[e] += row.delta[e];
   BestList best(params.experts_per_token);
   for (int64_t e = 0; e < row.count; ++e) best.Offer(biased[e], static_cast<int32_t>(e));
   for (int64_t slot = 0; slot < params.experts_per_token; ++slot) row.experts[slot] = best.ids[slot];
   GateWeights(params, scores, row);
 }
 
-void GateWeights(const GateParams& params, const float* scores, const GateRow& row) {
+void GateWeights(const GateParams& params, const float* scores, const GateRow& row) { GateWeightsOf(params, scores, row.experts, row.weights); }
+
+void GateWeightsOf(const GateParams& params, const float* scores, const int32_t* experts, float* weights) {
   float sum = 0;
   for (int64_t slot = 0; slot < params.experts_per_token; ++slot) {
-    row.weights[slot] = scores[row.experts[slot]];
-    sum += row.weights[slot];
+    weights[slot] = scores[experts[slot]];
+    sum += weights[slot];
   }
   for (int64_t slot = 0; slot < params.experts_per_token; ++slot) {
-    if (params.normalize) row.weights[slot] = row.weights[slot] / (sum + 1e-20f);
-    row.weights[slot] = row.weights[slot] * params.scaling;
+    if (params.normalize) weights[slot] = weights[slot] / (sum + 1e-20f);
+    weights[slot] = weights[slot] * params.scaling;
   }
 }
 
@@ -126,7 +133,9 @@ KernelError GateTopK(const Context& context, const GateTopKArgs& args) {
   ForRows(context, args.logits.rows, args.logits.cols * 8, [&](int64_t r) {
     const GateRow row = {.logits = args.logits.RowAs<float>(r), .bias = args.bias.data(),
                          .delta = args.delta.empty() ? nullptr : args.delta.data(), .count = args.logits.cols,
-                         .experts = args.experts.data() + r * slots, .weights = args.weights.data() + r * slots};
+                         .experts = args.experts.data() + r * slots, .weights = args.weights.data() + r * slots,
+                         .scores = args.scores.data == nullptr ? nullptr : args.scores.RowAs<float>(r),
+                         .biased = args.biased.data == nullptr ? nullptr : args.biased.RowAs<float>(r)};
     const bool finite = RunRow(context.isa, args.params, row);
     if (!finite) FillRefusedRow(args.params, row);
     args.non_finite[r] = finite ? 0 : 1;

@@ -5,8 +5,8 @@
 
 namespace atoll::kernels {
 
-bool GateScoresAvx2(const float* logits, const float* bias, const float* delta, int64_t experts, float* scores, float* biased) {
-  return GateScoresLanes(logits, bias, delta, experts, scores, biased);
+bool GateScoresAvx2(const float* logits, const float* bias, int64_t experts, float* scores, float* biased) {
+  return GateScoresLanes(logits, bias, experts, scores, biased);
 }
 
 }  // namespace atoll::kernels

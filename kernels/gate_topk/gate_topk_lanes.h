@@ -8,7 +8,7 @@
 namespace atoll::kernels {
 namespace {
 
-inline bool GateScoresLanes(const float* logits, const float* bias, const float* delta, int64_t experts, float* scores, float* biased) {
+inline bool GateScoresLanes(const float* logits, const float* bias, int64_t experts, float* scores, float* biased) {
   uint32_t finite = 0xFFFF;
   const F largest = FromBits(SplatInt(0x7F7FFFFF));
   for (int64_t e = 0; e < experts; e += 16) {
@@ -17,10 +17,8 @@ inline bool GateScoresLanes(const float* logits, const float* bias, const float*
     const F size = FromBits(And(Bits(z), SplatInt(0x7FFFFFFF)));
     finite &= ~(MaskBits(Less(largest, size)) | MaskBits(IsNan(z)));
     const F s = Div(Splat(1.0f), Add(Splat(1.0f), Exp(Sub(Splat(0.0f), z))));
-    F b = Add(s, LoadElements(false, bias, e, count));
-    if (delta != nullptr) b = Add(b, LoadElements(false, delta, e, count));
     StoreElements(false, scores, e, s, count);
-    StoreElements(false, biased, e, b, count);
+    StoreElements(false, biased, e, Add(s, LoadElements(false, bias, e, count)), count);
   }
   return (finite & 0xFFFF) == 0xFFFF;
 }

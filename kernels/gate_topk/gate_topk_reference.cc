@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <cmath>
 #include <limits>
 #include <vector>
@@ -54,9 +55,9 @@ bool GateRowReference(const GateParams& params, const GateRow& row) {
     if (!std::isfinite(row.logits[e])) return false;
     scores[e] = 1.0f / (1.0f + Exp(0.0f - row.logits[e]));
     biased[e] = scores[e] + row.bias[e];
-    if (row.delta != nullptr) biased[e] += row.delta[e];
   }
   MaskAllButTheBestGroups(params, biased);
+  for (int64_t e = 0; row.delta != nullptr && e < row.count; ++e) biased[e] += row.delta[e];
   std::vector<bool> taken(row.count, false);
   for (int64_t slot = 0; slot < params.experts_per_token; ++slot) {
     const int64_t best = BestOf(biased, taken);
@@ -64,6 +65,8 @@ bool GateRowReference(const GateParams& params, const GateRow& row) {
     row.experts[slot] = static_cast<int32_t>(best);
   }
   GateWeights(params, scores.data(), row);
+  if (row.scores != nullptr) std::copy_n(scores.begin(), row.count, row.scores);
+  if (row.biased != nullptr) std::copy_n(biased.begin(), row.count, row.biased);
   return true;
 }
 

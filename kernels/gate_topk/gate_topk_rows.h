@@ -9,7 +9,7 @@ namespace atoll::kernels {
 
 inline constexpr int64_t kGateExpertsMax = 2048;
 
-// One row. `delta` may be null.
+// One row. `delta`, `scores` and `biased` may be null.
 struct GateRow {
   const float* logits = nullptr;    // [experts]
   const float* bias = nullptr;      // [experts]
@@ -17,6 +17,8 @@ struct GateRow {
   int64_t count = 0;                // experts
   int32_t* experts = nullptr;       // out [experts_per_token]
   float* weights = nullptr;         // out [experts_per_token]
+  float* scores = nullptr;          // out [experts] or null
+  float* biased = nullptr;          // out [experts] or null
 };
 
 // The whole row in plain loops. False where a logit is not finite; the outputs are then untouched.

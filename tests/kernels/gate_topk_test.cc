@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <numeric>
 
@@ -95,6 +96,80 @@ TEST_P(GatePerIsa, ShapesOfTheFamilyEqualTheReference) {
       c.delta.clear();
       ExpectMatchesSorting(c, Choose({GetParam(), nullptr}, c));
     }
+  }
+}
+
+struct GateTrace {
+  GateTrace(const Context& context, GateCase& c)
+      : run(Choose(context, c)), scores(DType::kF32, c.logits.view().rows, c.logits.view().cols),
+        biased(DType::kF32, c.logits.view().rows, c.logits.view().cols) {
+    GateRun again = run;
+    const KernelError error = GateTopK(context, {.logits = c.logits.view(), .bias = c.bias, .delta = c.delta, .params = c.params,
+                                                 .experts = again.experts, .weights = again.weights, .non_finite = again.non_finite,
+                                                 .scores = scores.view(), .biased = biased.view()});
+    EXPECT_TRUE(error.ok()) << error.text;
+    EXPECT_EQ(again, run);
+  }
+  const GateRun run;
+  TestMatrix scores, biased;
+};
+
+struct DeltaCase : GateCase {
+  DeltaCase(int64_t experts, float epsilon, uint32_t seed) : GateCase{TestMatrix(DType::kF32, 40, experts), {}, std::vector<float>(experts), {}} {
+    std::mt19937 random(seed);
+    bias = NormalVector(random, experts, 0.1f, 2);
+    params = {.groups = 8, .groups_kept = 4, .experts_per_token = 8, .scaling = 2.5f};
+    std::uniform_real_distribution<float> uniform(-epsilon, epsilon);
+    for (float& one : delta) one = uniform(random);
+    logits.FillNormal(random, 2);
+  }
+};
+
+TEST_P(GatePerIsa, ADeltaOfZeroIsNoDelta) {
+  DeltaCase c(256, 0, 11);
+  const GateRun zeros = Choose({GetParam(), nullptr}, c);
+  c.delta.clear();
+  EXPECT_EQ(Choose({GetParam(), nullptr}, c), zeros);
+}
+
+TEST_P(GatePerIsa, ADeltaTradesNearTiesOfTheSameGroupsAndStaysOutOfTheWeights) {
+  constexpr float kEpsilon = 0.02f;
+  DeltaCase c(256, kEpsilon, 12), plain(256, kEpsilon, 12);
+  plain.delta.clear();
+  const GateTrace with({GetParam(), nullptr}, c), without({GetParam(), nullptr}, plain);
+  EXPECT_EQ(with.run, Choose({}, c));
+  int changed = 0;
+  for (int64_t row = 0; row < 40; ++row) {
+    const std::vector<int32_t> now(with.run.experts.begin() + row * 8, with.run.experts.begin() + row * 8 + 8);
+    const std::vector<int32_t> before(without.run.experts.begin() + row * 8, without.run.experts.begin() + row * 8 + 8);
+    const float least = without.biased.Get(row, before.back());
+    for (const int32_t e : now) {
+      if (std::find(before.begin(), before.end(), e) != before.end()) continue;
+      ++changed;
+      EXPECT_GE(without.biased.Get(row, e), least - 2 * kEpsilon);   // -infinity in a group that was not kept
+    }
+    float sum = 0;
+    for (const int32_t e : now) sum += without.scores.Get(row, e);
+    for (int i = 0; i < 8; ++i) EXPECT_EQ(with.run.weights[row * 8 + i], without.scores.Get(row, now[i]) / (sum + 1e-20f) * 2.5f);
+  }
+  EXPECT_GT(changed, 5);
+}
+
+TEST_P(GatePerIsa, ScoresOnTheWayAreTheReferencesAndGiveTheSameWeights) {
+  DeltaCase c(96, 0.05f, 13);
+  c.logits.Set(3, 7, NAN);
+  const GateTrace trace({GetParam(), nullptr}, c), reference({}, c);
+  EXPECT_EQ(trace.run, reference.run);
+  for (int64_t row = 0; row < 40; ++row) {
+    if (row == 3) continue;
+    for (int64_t e = 0; e < 96; ++e) {
+      EXPECT_EQ(trace.scores.Get(row, e), reference.scores.Get(row, e));
+      EXPECT_EQ(trace.biased.Get(row, e), reference.biased.Get(row, e));
+    }
+    std::vector<float> scores(96), weights(8);
+    for (int64_t e = 0; e < 96; ++e) scores[e] = trace.scores.Get(row, e);
+    GateWeightsOf(c.params, scores.data(), trace.run.experts.data() + row * 8, weights.data());
+    EXPECT_EQ(weights, std::vector<float>(trace.run.weights.begin() + row * 8, trace.run.weights.begin() + row * 8 + 8));
   }
 }
 
