@@ -87,9 +87,9 @@ AttentionCore::AttentionCore(const CoreOptions& options, const CoreParts& parts)
     : options_(options), parts_(parts),
       bounds_{static_cast<int32_t>(parts.shard->config.vocab_size), options.max_model_len, options.pages},
       vocabulary_(VocabularyOf(parts.shard->config, parts.eos_ids, options.token_count)), mailbox_(options.max_queued),
-      counts_(parts.shard->config), pages_free_(options.pages), shares_processors_(options.shares_processors), pool_(options.pages),
+      counts_(parts.shard->config), routing_bias_(parts.shard->config, options.max_num_batched_tokens), pages_free_(options.pages), shares_processors_(options.shares_processors), pool_(options.pages),
       page_bytes_(static_cast<size_t>(model::PageBytes(parts.shard->config, options.activation_dtype))),
-      runner_({parts.shard, parts.kernels, parts.exchange, &counts_, parts.clock},
+      runner_({parts.shard, parts.kernels, parts.exchange, &counts_, parts.clock, &routing_bias_},
               {options.max_num_batched_tokens, options.activation_dtype, kernels::Threads(parts.kernels)}),
       sampler_(bounds_.vocabulary, parts.kernels, kHeadRows) {
   pages_ = kernels::HugeBuffer(static_cast<size_t>(options.pages) * page_bytes_);

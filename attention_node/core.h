@@ -56,6 +56,7 @@ class AttentionCore {
   void SetSharesProcessors(bool shares) { shares_processors_ = shares; }
   CoreLoad load() const;
   ExpertCounts& expert_counts() { return counts_; }
+  BiasedGate& routing_bias() { return routing_bias_; }  // SetView and TakeCounts from any thread
   const CoreOptions& options() const { return options_; }
 
   // Step thread only: takes what came in, runs one step, delivers its events. Without work it waits up to `idle`.
@@ -84,6 +85,7 @@ class AttentionCore {
   Vocabulary vocabulary_;
   Mailbox mailbox_;
   ExpertCounts counts_;
+  BiasedGate routing_bias_;
   std::atomic<int32_t> running_{0}, pages_free_{0};
   std::atomic<bool> shares_processors_;
   std::atomic<uint64_t> steps_{0};

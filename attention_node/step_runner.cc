@@ -39,7 +39,7 @@ class ComputeStage {
 }  // namespace
 
 StepRunner::StepRunner(const StepRunnerParts& parts, const StepLimits& limits)
-    : parts_(parts), work_(parts.shard->config, limits), context_{*parts.shard, parts.kernels, work_} {
+    : parts_(parts), work_(parts.shard->config, limits), context_{*parts.shard, parts.kernels, work_, parts.bias} {
   progress_.reserve(kMicroBatchesMax);
   head_rows_.reserve(limits.rows_max);
 }

@@ -50,6 +50,7 @@ struct StepRunnerParts {
   ExpertExchange* exchange = nullptr;
   ExpertCounts* counts = nullptr;
   const Clock* clock = nullptr;
+  BiasedGate* bias = nullptr;  // may be null
 };
 
 class StepRunner {

@@ -62,6 +62,9 @@ struct RoutingBiasCounts {
   uint64_t changed = 0;
   double score_mass = 0;
   double score_mass_kept = 0;
+  uint64_t batches = 0;
+  double busiest_before = 0, busiest_after = 0;
+  bool switched_off = false;
 };
 
 // Counters are since the last heartbeat.
@@ -109,6 +112,7 @@ struct ClusterView {
   // [layers] of the placement; each empty (unknown) or [expert nodes], 0 or more.
   std::vector<std::vector<float>> expected_share;
   float routing_bias_epsilon = 0;  // 0: off
+  float routing_bias_changed_max = 0;  // fraction of decisions
   // [layers] of the placement; each empty (none) or [experts], within the epsilon.
   std::vector<std::vector<float>> routing_bias;
 };

@@ -88,6 +88,10 @@ v1::JoinRequest HeartbeatMessage(const Heartbeat& from, uint64_t incarnation) {
     bias->set_changed(from.routing_bias.changed);
     bias->set_score_mass(from.routing_bias.score_mass);
     bias->set_score_mass_kept(from.routing_bias.score_mass_kept);
+    bias->set_batches(from.routing_bias.batches);
+    bias->set_busiest_before(from.routing_bias.busiest_before);
+    bias->set_busiest_after(from.routing_bias.busiest_after);
+    bias->set_switched_off(from.routing_bias.switched_off);
   }
   heartbeat->mutable_lost_peers()->insert(from.lost_peers.begin(), from.lost_peers.end());
   return message;
@@ -133,8 +137,11 @@ absl::Status ReadFigures(const google::protobuf::RepeatedField<float>& from, int
 absl::Status ReadSplit(const v1::ClusterView& proto, ClusterView* view) {
   const float epsilon = proto.routing_bias_epsilon();
   if (!(epsilon >= 0 && epsilon <= 1)) return absl::InvalidArgumentError(absl::StrCat("the view's routing_bias_epsilon is ", epsilon));
+  const float changed_max = proto.routing_bias_changed_max();
+  if (!(changed_max >= 0 && changed_max <= 1)) return absl::InvalidArgumentError(absl::StrCat("the view's routing_bias_changed_max is ", changed_max));
   view->attention_nodes = std::max(1, proto.attention_nodes());
   view->routing_bias_epsilon = epsilon;
+  view->routing_bias_changed_max = changed_max;
   view->expected_share.resize(view->placement.layers);
   view->routing_bias.resize(view->placement.layers);
   for (const v1::LayerPlacement& layer : proto.layers()) {

@@ -37,6 +37,7 @@ node::Heartbeat Membership::TakeHeartbeat() {
   heartbeat.steps = load.steps - std::exchange(steps_reported_, load.steps);
   heartbeat.parts_sent_again = exchange.parts_sent_again - std::exchange(sent_again_reported_, exchange.parts_sent_again);
   heartbeat.lost_peers = std::move(exchange.lost_peers);
+  heartbeat.routing_bias = parts_.core->routing_bias().TakeCounts();
   for (const LayerExpertCounts& counts : parts_.core->expert_counts().Take()) {
     heartbeat.expert_counts.push_back({.layer = counts.layer,
                                        .prompt = {counts.prompt.begin(), counts.prompt.end()},
@@ -48,6 +49,7 @@ node::Heartbeat Membership::TakeHeartbeat() {
 void Membership::OnView(node::ClusterView view) {
   LogInfo("placement epoch ", view.placement.epoch, " over ", view.expert_nodes.size(), " expert nodes");
   parts_.core->SetSharesProcessors(SharesHost(view, parts_.control_address));
+  parts_.core->routing_bias().SetView(view);
   parts_.client->SetView(std::move(view));
   parts_.connector->Notify();
 }

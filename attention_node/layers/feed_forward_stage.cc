@@ -56,19 +56,18 @@ void RunGate(const StageContext& context, const MicroBatch& batch, int32_t layer
   const int64_t k = gate.num_experts_per_tok, first = batch.first_row * k, count = batch.row_count * k;
   RunPostNorm(context, batch, layer);
   MustRun(kernels::Linear(context.kernels, weights.gate, RowsOf(work.normed, batch), RowsOf(work.gate_logits, batch)), "gate");
-  MustRun(kernels::GateTopK(context.kernels,
-                            {.logits = RowsOf(work.gate_logits, batch),
-                             .bias = weights.bias,
-                             .delta = {},
-                             .params = {.groups = gate.n_group,
-                                        .groups_kept = gate.topk_group,
-                                        .experts_per_token = k,
-                                        .normalize = gate.norm_topk_prob,
-                                        .scaling = static_cast<float>(gate.routed_scaling_factor)},
-                             .experts = std::span(work.experts).subspan(first, count),
-                             .weights = std::span(work.expert_weights).subspan(first, count),
-                             .non_finite = std::span(work.non_finite).subspan(batch.first_row, batch.row_count)}),
-          "choice of experts");
+  const kernels::GateTopKArgs args{.logits = RowsOf(work.gate_logits, batch),
+                                   .bias = weights.bias,
+                                   .params = {.groups = gate.n_group,
+                                              .groups_kept = gate.topk_group,
+                                              .experts_per_token = k,
+                                              .normalize = gate.norm_topk_prob,
+                                              .scaling = static_cast<float>(gate.routed_scaling_factor)},
+                                   .experts = std::span(work.experts).subspan(first, count),
+                                   .weights = std::span(work.expert_weights).subspan(first, count),
+                                   .non_finite = std::span(work.non_finite).subspan(batch.first_row, batch.row_count)};
+  const bool with_bias = context.bias != nullptr && context.bias->on();
+  MustRun(with_bias ? context.bias->Choose(context.kernels, layer, args) : kernels::GateTopK(context.kernels, args), "choice of experts");
 }
 
 void RunSharedExpert(const StageContext& context, const MicroBatch& batch, int32_t layer) {

@@ -8,6 +8,7 @@
 
 #include "attention_node/layers/attention_shard.h"
 #include "attention_node/layers/workspace.h"
+#include "attention_node/routing_bias/biased_gate.h"
 #include "attention_node/step.h"
 #include "kernels/context.h"
 
@@ -17,6 +18,7 @@ struct StageContext {
   const AttentionShard& shard;
   kernels::Context kernels;
   Workspace& work;
+  BiasedGate* bias = nullptr;  // null: never a routing bias
 };
 
 // Copies the rows' tokens and positions into the workspace and fills the residual with their embeddings.

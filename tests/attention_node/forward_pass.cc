@@ -58,8 +58,9 @@ absl::StatusOr<std::unique_ptr<ForwardPass>> ForwardPass::Load(const std::string
   ATOLL_ASSIGN_OR_RETURN(pass->shard_, LoadAttentionShard(*checkpoint, options.kernels, {}));
   ATOLL_ASSIGN_OR_RETURN(pass->experts_, LocalExperts::Load(*checkpoint, options.kernels, options.rows_max));
   pass->counts_ = std::make_unique<ExpertCounts>(pass->shard_.config);
+  pass->routing_bias_ = std::make_unique<BiasedGate>(pass->shard_.config, options.rows_max);
   pass->runner_ = std::make_unique<StepRunner>(
-      StepRunnerParts{&pass->shard_, options.kernels, pass->experts_.get(), pass->counts_.get(), &pass->clock_},
+      StepRunnerParts{&pass->shard_, options.kernels, pass->experts_.get(), pass->counts_.get(), &pass->clock_, pass->routing_bias_.get()},
       StepLimits{options.rows_max, options.activation_dtype, kernels::Threads(options.kernels)});
   return pass;
 }

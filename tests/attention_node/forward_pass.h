@@ -44,6 +44,7 @@ class ForwardPass {
   LocalExperts& experts() { return *experts_; }
   StepRunner& runner() { return *runner_; }
   AttentionShard& shard() { return shard_; }
+  BiasedGate& routing_bias() { return *routing_bias_; }
 
   ForwardTrace Run(const ForwardRun& run);
 
@@ -55,6 +56,7 @@ class ForwardPass {
   AttentionShard shard_;
   std::unique_ptr<LocalExperts> experts_;
   std::unique_ptr<ExpertCounts> counts_;
+  std::unique_ptr<BiasedGate> routing_bias_;
   std::unique_ptr<StepRunner> runner_;
 };
 
