@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <map>
 #include <string>
 
 #include "attention_node/replica_choice/replica_choice.h"
@@ -61,29 +62,45 @@ Busiest OurBusiest(attention_node::ReplicaChoice& choice, const std::vector<int3
   return {*std::max_element(active.begin(), active.end()), choice.SlowestNodeUs(rows, 1)};
 }
 
-void RunShape(const std::vector<Profile>& profiles, const Scale& scale, const Shape& shape, Results& results) {
-  const LayerNodes nodes = LayerNodes::Even(shape.nodes, shape.slots);
+constexpr int kTokens[] = {32, 64, 128, 256, 512, 1024, 2048, 4096, 8192};
+
+// One batch of one layer: the same for every shape.
+struct Batch {
+  int tokens;
+  const std::vector<double>* loads;
+  std::vector<int32_t> counts;
+};
+
+std::vector<Batch> DrawBatches(const std::vector<Profile>& profiles, const Scale& scale) {
   router::SeededRandom random(3);
-  double mean = 0, least = 100, slowest = -100;
-  for (const int tokens : {32, 64, 128, 256, 512, 1024, 2048, 4096, 8192}) {
-    Busiest eplb_sum, our_sum;
+  std::vector<Batch> batches;
+  for (const int tokens : kTokens) {
     const int stride = 5 * scale.layer_step * (tokens > 1024 ? 2 : 1);
-    for (const Profile& profile : profiles) {
-      for (size_t l = 3; l < profile.layers.size(); l += stride) {
-        const std::vector<double>& loads = profile.layers[l];
-        const auto placement = *router::PlanQuick(loads, nodes, {});
-        attention_node::ReplicaChoice choice(attention_node::MakeReplicaMap(placement.first, placement.host, nodes.speed), kRoofline, 0);
-        const auto eplb = *router::PlanEplb(std::vector<float>(loads.begin(), loads.end()),
-                                            {.replicas = static_cast<int32_t>(nodes.slots_total()), .gpus = shape.nodes});
-        const std::vector<int32_t> counts = DrawTokens(loads, tokens, random);
-        const Busiest theirs = EplbBusiest(eplb, counts, shape), ours = OurBusiest(choice, counts);
-        eplb_sum = {eplb_sum.active + theirs.active, eplb_sum.us + theirs.us};
-        our_sum = {our_sum.active + ours.active, our_sum.us + ours.us};
-      }
-    }
-    slowest = std::max(slowest, 100 * (our_sum.us / eplb_sum.us - 1));
+    for (const Profile& profile : profiles)
+      for (size_t l = 3; l < profile.layers.size(); l += stride) batches.push_back({tokens, &profile.layers[l], DrawTokens(profile.layers[l], tokens, random)});
+  }
+  return batches;
+}
+
+void RunShape(const std::vector<Batch>& batches, const Shape& shape, Results& results) {
+  const LayerNodes nodes = LayerNodes::Even(shape.nodes, shape.slots);
+  std::map<int, std::pair<Busiest, Busiest>> sums;  // by tokens: EPLB's, ours
+  for (const Batch& batch : batches) {
+    const std::vector<double>& loads = *batch.loads;
+    const auto placement = *router::PlanQuick(loads, nodes, {});
+    attention_node::ReplicaChoice choice(attention_node::MakeReplicaMap(placement.first, placement.host, nodes.speed), kRoofline, 0);
+    const auto eplb = *router::PlanEplb(std::vector<float>(loads.begin(), loads.end()),
+                                        {.replicas = static_cast<int32_t>(nodes.slots_total()), .gpus = shape.nodes});
+    const Busiest theirs = EplbBusiest(eplb, batch.counts, shape), ours = OurBusiest(choice, batch.counts);
+    auto& [eplb_sum, our_sum] = sums[batch.tokens];
+    eplb_sum = {eplb_sum.active + theirs.active, eplb_sum.us + theirs.us};
+    our_sum = {our_sum.active + ours.active, our_sum.us + ours.us};
+  }
+  double mean = 0, least = 100, slowest = -100;
+  for (const auto& [tokens, both] : sums) {
+    slowest = std::max(slowest, 100 * (both.second.us / both.first.us - 1));
     if (tokens > 512) continue;
-    const double fewer = 100 * (1 - our_sum.active / eplb_sum.active);
+    const double fewer = 100 * (1 - both.second.active / both.first.active);
     mean += fewer / 5;
     least = std::min(least, fewer);
   }
@@ -96,7 +113,8 @@ void RunShape(const std::vector<Profile>& profiles, const Scale& scale, const Sh
 }  // namespace
 
 void RunDecodeCase(const std::vector<Profile>& profiles, const Scale& scale, Results& results) {
-  for (const Shape& shape : {Shape{32, 10, 18, 11}, {72, 5, 21, 18}, {144, 3, 32, 30}}) RunShape(profiles, scale, shape, results);
+  const std::vector<Batch> batches = DrawBatches(profiles, scale);
+  for (const Shape& shape : {Shape{32, 10, 18, 11}, {72, 5, 21, 18}, {144, 3, 32, 30}}) RunShape(batches, shape, results);
 }
 
 }  // namespace atoll::bench

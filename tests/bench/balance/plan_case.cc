@@ -7,7 +7,6 @@
 #include "router/placement/batch_noise.h"
 #include "router/placement/eplb.h"
 #include "router/placement/exact_split.h"
-#include "router/placement/full_plan.h"
 #include "router/placement/quick_plan.h"
 #include "tests/bench/balance/profiles.h"
 
@@ -15,6 +14,7 @@ namespace atoll::bench {
 namespace {
 
 using router::LayerNodes;
+using router::LayerPlacement;
 
 struct Bars {
   int32_t nodes, slots;
@@ -42,9 +42,9 @@ void AddLayer(const std::vector<double>& loads, const LayerNodes& nodes, int bat
   Stopwatch quick_watch;
   const auto quick = *router::PlanQuick(loads, nodes, {});
   sums.quick_us += quick_watch.us();
-  Stopwatch full_watch;
-  const auto full = *router::PlanFull(loads, nodes, {});
-  sums.full_us += full_watch.us();
+  double full_us = 0;
+  const LayerPlacement& full = FullPlan(loads, count, nodes.slots[0], &full_us);
+  sums.full_us += full_us;
   router::ExactSplit eplb_split(PlacementOfEplb(eplb, count), nodes), quick_split(quick, nodes), full_split(full, nodes);
   const auto imbalance = [&](double level, const std::vector<double>& rows) { return router::Imbalance(level, rows, count); };
   const auto eplb_level = [&](const std::vector<double>& rows) {

@@ -6,6 +6,8 @@
 #include <string>
 #include <vector>
 
+#include "router/placement/layer_placement.h"
+
 namespace atoll::bench {
 
 struct Profile {
@@ -15,6 +17,10 @@ struct Profile {
 
 // The recorded loads in ../shared/data/expert_load by name; made ones, saying so, where that folder is absent.
 std::vector<Profile> LoadProfiles();
+
+// PlanFull of these loads on `nodes` equal nodes, made once per program however many cases ask; `us` if not null: what
+// making it took.
+const router::LayerPlacement& FullPlan(const std::vector<double>& loads, int32_t nodes, int32_t slots, double* us = nullptr);
 
 // How much of everything is run.
 struct Scale {
@@ -55,5 +61,7 @@ void RunPlanCase(const std::vector<Profile>& profiles, const Scale& scale, Resul
 void RunSplitCase(const std::vector<Profile>& profiles, const Scale& scale, Results& results);
 void RunDriftCase(const std::vector<Profile>& profiles, const Scale& scale, Results& results);
 void RunDecodeCase(const std::vector<Profile>& profiles, const Scale& scale, Results& results);
+void RunRoutingBiasCase(const Scale& scale, Results& results);
+void RunReplicaBiasCase(const std::vector<Profile>& profiles, const Scale& scale, Results& results);
 
 }  // namespace atoll::bench

@@ -8,7 +8,6 @@
 #include "router/placement/batch_noise.h"
 #include "router/placement/eplb.h"
 #include "router/placement/exact_split.h"
-#include "router/placement/full_plan.h"
 #include "router/placement/quick_plan.h"
 #include "tests/bench/balance/profiles.h"
 
@@ -24,7 +23,7 @@ using router::LayerPlacement;
 constexpr int kDispatchers = 16;
 
 LayerPlacement Plan(const std::vector<double>& loads, const LayerNodes& nodes, bool full) {
-  return full ? *router::PlanFull(loads, nodes, {}) : *router::PlanQuick(loads, nodes, {});
+  return full ? FullPlan(loads, nodes.count(), nodes.slots[0]) : *router::PlanQuick(loads, nodes, {});
 }
 
 router::EplbLayer PlanEplbOf(const std::vector<double>& loads) {
