@@ -1,8 +1,12 @@
-"""Pods without Kubernetes: a network namespace for each, joined by a bridge in one more, names by a hosts file per namespace (what
-`ip netns exec` binds over /etc/hosts), network policies as iptables rules. Nothing of the machine's own network is touched."""
-import os, shutil, subprocess
+"""Pods without Kubernetes: a network namespace for each, joined by a bridge in one more, Services by a name server there and the
+resolv.conf of a pod (which `ip netns exec` binds over /etc/resolv.conf), network policies as iptables rules. Nothing of the machine's
+own network is touched."""
+import os, shutil, subprocess, sys, tempfile
 from network_policies import Pod, Policies
 from rendered import Failed, expect
+
+NAME_SERVER = '10.77.0.254'
+RESOLV_CONF = f'nameserver {NAME_SERVER}\nsearch atoll.svc.cluster.local svc.cluster.local cluster.local\noptions ndots:5\n'
 
 
 def run(*command, may_fail=False):
@@ -31,18 +35,27 @@ class Network:
 
     def __enter__(self):
         self.hub = self._namespace('hub')
-        run('ip', '-n', self.hub, 'link', 'add', 'bridge', 'type', 'bridge')
+        # An address of its own: else it takes that of a port, and another one when that port goes.
+        run('ip', '-n', self.hub, 'link', 'add', 'bridge', 'address', '02:00:0a:4d:00:fe', 'type', 'bridge')
+        run('ip', '-n', self.hub, 'addr', 'add', f'{NAME_SERVER}/24', 'dev', 'bridge')
         run('ip', '-n', self.hub, 'link', 'set', 'bridge', 'up')
+        self.services = tempfile.NamedTemporaryFile('w+', suffix='.services')
+        server = os.path.join(os.path.dirname(os.path.abspath(__file__)), 'name_server.py')
+        self.name_server = subprocess.Popen(['ip', 'netns', 'exec', self.hub, sys.executable, server, NAME_SERVER, self.services.name],
+                                            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True)
+        expect(self.name_server.stdout.readline() == 'listening\n', 'the name server does not start')
         return self
 
     def __exit__(self, *_):
+        self.name_server.kill()
+        self.name_server.communicate()
         for name in [self.hub, *(p.where for p in self.pods.values())]: self._remove(name)
 
     def _namespace(self, name):
         where = f'atoll-{os.getpid()}-{name}'
         run('ip', 'netns', 'add', where)
         os.makedirs(f'/etc/netns/{where}')
-        for file, text in (('hosts', '127.0.0.1 localhost\n'), ('resolv.conf', '')):
+        for file, text in (('hosts', '127.0.0.1 localhost\n'), ('resolv.conf', RESOLV_CONF)):
             with open(f'/etc/netns/{where}/{file}', 'w') as f: f.write(text)
         run('ip', '-n', where, 'link', 'set', 'lo', 'up')
         return where
@@ -65,7 +78,6 @@ class Network:
         for sysctl in (self.overlay.pod(role)['securityContext'].get('sysctls', []) if role else []):
             run('ip', 'netns', 'exec', pod.where, 'sysctl', '-qw', f'{sysctl["name"]}={sysctl["value"]}')
         self.pods[name] = pod
-        self._write_hosts()
         self._apply_policies()
         return pod
 
@@ -75,19 +87,16 @@ class Network:
     def name(self, service, pod):
         """A Service: from now on its name means this pod, everywhere."""
         self.names[service] = pod.address
-        self._write_hosts()
-
-    def _write_hosts(self):
-        # In place, as the running processes see the file through a bind mount.
-        text = '127.0.0.1 localhost\n' + ''.join(f'{address} {name}\n' for name, address in self.names.items())
-        for pod in self.pods.values():
-            with open(f'/etc/netns/{pod.where}/hosts', 'r+') as file:
-                file.write(text); file.truncate()
+        self.services.seek(0)
+        self.services.write(''.join(f'{name} {address}\n' for name, address in self.names.items()))
+        self.services.truncate()
+        self.services.flush()
 
     def _apply_policies(self):
         for target in self.pods.values():
             if target.role is None: continue
-            lines = ['*filter', ':INPUT ACCEPT [0:0]', ':FORWARD ACCEPT [0:0]', ':OUTPUT ACCEPT [0:0]', '-A INPUT -i lo -j ACCEPT']
+            lines = ['*filter', ':INPUT ACCEPT [0:0]', ':FORWARD ACCEPT [0:0]', ':OUTPUT ACCEPT [0:0]', '-A INPUT -i lo -j ACCEPT',
+                     f'-A INPUT -s {NAME_SERVER} -p udp --sport 53 -j ACCEPT']
             for source in self.pods.values():
                 for first, last in self._ranges(source, target):
                     lines.append(f'-A INPUT -s {source.address} -p tcp --syn --dport {first}:{last} -j ACCEPT')
