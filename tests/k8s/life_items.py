@@ -2,7 +2,8 @@
 import math, os
 
 from items import item
-from rendered import ROLES, ROOT, Waits, expect, opened
+from pod_security import against_restricted
+from rendered import MANIFESTS, ROLES, ROOT, Waits, expect, opened, with_component
 
 HEALTH = {'router': 'atoll.v1.InferenceService', 'attention': 'attention', 'expert': 'expert'}
 
@@ -107,7 +108,15 @@ def expert_drain(overlay, site):
 
 @item(32, 'secrets from files, read again without a restart')
 def secrets(overlay, site):
-    raise Waits('no TLS; ' + ('API keys come by --api-key-file' if site.has('atoll-router', '--api-key-file') else 'no API keys'))
+    found = with_component(f'{MANIFESTS}/overlays/{overlay.name}', 'api-key')
+    file = found.environment('router')['ATOLL_API_KEY_FILE']
+    mount = next(m for m in found.container('router')['volumeMounts'] if file.startswith(m['mountPath'] + '/'))
+    volume = next(v for v in found.pod('router')['volumes'] if v['name'] == mount['name'])
+    expect(mount['readOnly'] is True and 'secret' in volume, f'{file} does not lie on a Secret')
+    expect(not against_restricted(found.pod('router')), 'no restricted pod any more')
+    for version in site.versions: site.validate(version, found.all('Deployment'))
+    keys = 'keys come from a file (component api-key)' if site.has('atoll-router', '--api-key-file') else 'component api-key holds, the router has no --api-key-file yet'
+    raise Waits(f'{keys}; no TLS')
 
 
 @item(36, 'discovery: static, DNS, etcd')
