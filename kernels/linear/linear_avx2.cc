@@ -1,4 +1,4 @@
-// AVX2 with FMA: a panel's 64 outputs are eight registers of 8 float32. Up to six rows decode weights on the way into the
+// AVX2 with FMA: a panel's 64 outputs are eight registers of 8 float32. Few rows decode weights on the way into the
 // multiply-adds; more rows share a block that is decoded into the first-level cache. Either way at most 12 accumulators, in as many
 // passes over a block's outputs as that takes. No inline function and no std:: (see panel.h).
 
@@ -17,6 +17,8 @@ constexpr int64_t kLanes = 64;
 constexpr int64_t kScaleInputs = 128;
 constexpr int64_t kBlockInputs = 64;  // of one decoded block: 16 KB of float32
 constexpr int kGroupRowsMax = 6;
+constexpr int kDirectGroupRowsMax = 5;   // of a group that decodes on the way
+constexpr int kDirectRowsMax = 10;       // above, decoding once for all pays
 
 ATOLL_INLINE const char* RowOf(const PanelRun& run, int64_t row) {
   return run.x + (run.x_rows == nullptr ? row : run.x_rows[row]) * run.x_stride;
@@ -249,7 +251,7 @@ void DirectTile(const Weights& weights, const PackedBlock& block, int first, con
 
 template <typename Weights, int R>
 void DirectRows(const Weights& weights, const PackedBlock& block, const float* x, const TileStep& step) {
-  constexpr int kQuarters = R == 1 ? 4 : R <= 3 ? 2 : 1;
+  constexpr int kQuarters = R == 1 ? 4 : 1;   // more than 10 accumulators, and g++ 12 moves them through memory
   for (int first = 0; first < 4; first += kQuarters) DirectTile<Weights, R, kQuarters>(weights, block, first, x, step);
 }
 
@@ -260,43 +262,35 @@ ATOLL_INLINE void DirectRowsOf(int rows, const Weights& weights, const PackedBlo
     case 2: return DirectRows<Weights, 2>(weights, block, x, step);
     case 3: return DirectRows<Weights, 3>(weights, block, x, step);
     case 4: return DirectRows<Weights, 4>(weights, block, x, step);
-    case 5: return DirectRows<Weights, 5>(weights, block, x, step);
-    default: return DirectRows<Weights, 6>(weights, block, x, step);
+    default: return DirectRows<Weights, 5>(weights, block, x, step);
   }
 }
 
-// Outputs lane .. lane + 8 V - 1 of one group of rows.
-template <int R, int V>
-void Tile(const float* weights, const float* x, int64_t inputs, int64_t lane, const TileStep& step) {
-  int64_t lanes[V];
-  ATOLL_UNROLL for (int v = 0; v < V; ++v) lanes[v] = lane + 8 * v;
-  __m256 acc[R][V];
-  BeginVectors<R, V>(step, lanes, acc);
-  for (int64_t i = 0; i < inputs; ++i) {
-    __m256 w[V];
-    ATOLL_UNROLL for (int v = 0; v < V; ++v) w[v] = _mm256_load_ps(weights + i * kLanes + lane + 8 * v);
-    ATOLL_UNROLL for (int r = 0; r < R; ++r) {
-      const __m256 value = _mm256_broadcast_ss(x + r * kBlockInputs + i);
-      ATOLL_UNROLL for (int v = 0; v < V; ++v) acc[r][v] = _mm256_fmadd_ps(w[v], value, acc[r][v]);
-    }
-  }
-  EndVectors<R, V>(step, lanes, acc);
-}
-
+// 16 outputs at a time of a decoded block.
 template <int R>
-void TileRow(const Scratch& scratch, int64_t inputs, const TileStep& step) {
-  constexpr int kTileVectors = R <= 3 ? 4 : 2;
-  for (int64_t lane = 0; lane < kLanes; lane += 8 * kTileVectors) Tile<R, kTileVectors>(scratch.weights, scratch.x, inputs, lane, step);
+void Tile(const Scratch& scratch, int64_t inputs, const TileStep& step) {
+  for (int64_t lane = 0; lane < kLanes; lane += 16) {
+    const int64_t lanes[2] = {lane, lane + 8};
+    __m256 acc[R][2];
+    BeginVectors<R, 2>(step, lanes, acc);
+    for (int64_t i = 0; i < inputs; ++i) {
+      const float* const weights = scratch.weights + i * kLanes + lane;
+      const __m256 w[2] = {_mm256_load_ps(weights), _mm256_load_ps(weights + 8)};
+      ATOLL_UNROLL for (int r = 0; r < R; ++r) {
+        const __m256 value = _mm256_broadcast_ss(scratch.x + r * kBlockInputs + i);
+        ATOLL_UNROLL for (int v = 0; v < 2; ++v) acc[r][v] = _mm256_fmadd_ps(w[v], value, acc[r][v]);
+      }
+    }
+    EndVectors<R, 2>(step, lanes, acc);
+  }
 }
 
+// More than kDirectRowsMax rows in groups of at most six make groups of four at least.
 ATOLL_INLINE void TilesOf(int rows, const Scratch& scratch, int64_t inputs, const TileStep& step) {
   switch (rows) {
-    case 1: return TileRow<1>(scratch, inputs, step);
-    case 2: return TileRow<2>(scratch, inputs, step);
-    case 3: return TileRow<3>(scratch, inputs, step);
-    case 4: return TileRow<4>(scratch, inputs, step);
-    case 5: return TileRow<5>(scratch, inputs, step);
-    default: return TileRow<6>(scratch, inputs, step);
+    case 4: return Tile<4>(scratch, inputs, step);
+    case 5: return Tile<5>(scratch, inputs, step);
+    default: return Tile<6>(scratch, inputs, step);
   }
 }
 
@@ -322,14 +316,15 @@ void Panel(const PanelRun& run) {
   const char* pair = run.weights;
   float* const result = Weights::kScaled ? scratch.total : scratch.acc;
   __builtin_memset(result, 0, run.rows * kLanes * sizeof(float));
-  const int64_t groups = (run.rows + kGroupRowsMax - 1) / kGroupRowsMax;
+  const bool direct = run.rows <= kDirectRowsMax;
+  const int64_t group_rows = direct ? kDirectGroupRowsMax : kGroupRowsMax, groups = (run.rows + group_rows - 1) / group_rows;
   for (int64_t k = 0, length = 0, number = 0; k < run.inputs; k += length, ++number) {
     length = BlockLength<Weights>(run, k);
     for (int64_t i = 0; i < length; i += kBlockInputs) {
       const int64_t inputs = length - i < kBlockInputs ? length - i : kBlockInputs;
       const PackedBlock block{pair, (inputs + 1) / 2, Weights::kScaled ? run.heads[number].rare >> (i / 2) : 0};
       pair += block.count * Weights::kPairBytes;
-      if (groups > 1) DecodeFloats(weights, block, scratch.weights);
+      if (!direct) DecodeFloats(weights, block, scratch.weights);
       for (int64_t group = 0; group < groups; ++group) {
         const int64_t row0 = run.rows * group / groups, row1 = run.rows * (group + 1) / groups;
         for (int64_t row = row0; row < row1; ++row) Convert<X>(RowOf(run, row) + (k + i) * X::kBytes, inputs, scratch.x + (row - row0) * kBlockInputs);
@@ -337,8 +332,8 @@ void Panel(const PanelRun& run) {
                             .scale = Weights::kScaled ? run.heads[number].scale : 0.0f,
                             .acc = scratch.acc + row0 * kLanes, .total = scratch.total + row0 * kLanes};
         const int rows = static_cast<int>(row1 - row0);
-        if (groups > 1) TilesOf(rows, scratch, 2 * block.count, step);
-        else DirectRowsOf(rows, weights, block, scratch.x, step);
+        if (direct) DirectRowsOf(rows, weights, block, scratch.x, step);
+        else TilesOf(rows, scratch, 2 * block.count, step);
       }
     }
   }
