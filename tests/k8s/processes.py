@@ -1,6 +1,6 @@
 """What a manifest cannot show, shown once by real processes on loopback: probes, losses, drains. The results are kept, since every
 overlay asks for them."""
-import functools, glob, json, os, signal, socket, subprocess, sys, tempfile, time, urllib.error, urllib.request
+import functools, glob, json, os, re, signal, socket, subprocess, sys, tempfile, time, urllib.error, urllib.request
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), 'cluster'))
 from local_cluster import TALES, Cluster, alive, finish, wait_until
 from rendered import Failed, expect
@@ -32,7 +32,7 @@ class Program:
     """One of the programs, started by hand."""
 
     def __init__(self, bin, program, *arguments, prefix=(), env=None):
-        self.log = tempfile.NamedTemporaryFile('w+', suffix=f'.{program}.log')
+        self.log, self.environment = tempfile.NamedTemporaryFile('w+', suffix=f'.{program}.log'), env
         self.process = subprocess.Popen([*prefix, f'{bin}/{program}', *arguments], stdout=self.log, stderr=subprocess.STDOUT,
                                         stdin=subprocess.DEVNULL, env={**os.environ, **(env or {})})
 
@@ -171,6 +171,15 @@ class Processes:
                 slowest = max(slowest, time.time() - start)
             for process in running: expect(finish(process, 120)[0] == 0, 'a stream failed under probes')
             return probes, slowest
+
+    @functools.cache
+    def metric_names(self):
+        """Names of the series that a router has which served a request; none without /metrics."""
+        with ByHand(self.bin) as c:
+            wait_until(c.ready, 30, 'ready')
+            expect(finish(c.start_generate(max_tokens=20), 60)[0] == 0, 'a request failed')
+            status, text = answers(c.programs['router'].metrics(), '/metrics') if c.programs['router'].metrics() else (0, '')
+            return set(re.findall(r'^([A-Za-z_:][\w:]*)[ {]', text, re.M)) if status == 200 else set()
 
     @functools.cache
     def drained_router(self):

@@ -4,8 +4,6 @@ import os, re
 from items import item
 from rendered import MANIFESTS, ROOT, Rendered, Waits, expect, kustomize, with_component
 
-CPU_WORDS = ('cpu', 'Resource')
-
 
 @item(33, 'monitors, alert rules, dashboard')
 def monitoring(overlay, site):
@@ -15,9 +13,16 @@ def monitoring(overlay, site):
     site.promtool(rules)
     ports = {e['port'] for e in monitor['spec']['podMetricsEndpoints']}
     if not ports <= overlay.ports('router').keys(): raise Waits(f'rules pass promtool; {site.front_doors_wait()}; no dashboard')
+    absent = absent_metrics(' '.join(r['expr'] for g in rules['spec']['groups'] for r in g['rules']), site)
+    if absent: raise Waits(f'rules pass promtool; /metrics has no {", ".join(absent)}')
     dashboards = [c for c in found.all('ConfigMap') if c['metadata'].get('labels', {}).get('grafana_dashboard') == '1']
     if not dashboards: raise Waits('monitor and rules hold; no dashboard yet')
     return f'{sum(len(g["rules"]) for g in rules["spec"]["groups"])} alerts pass promtool'
+
+
+def absent_metrics(text, site):
+    """Names of the router's metrics in a text of queries that its /metrics does not have."""
+    return sorted(set(re.findall(r'\b(?:vllm:|atoll_)\w+', text)) - site.processes().metric_names())
 
 
 def autoscaled(overlay, component):
@@ -43,6 +48,8 @@ def autoscaling(overlay, site):
             expect('num_requests_waiting' in query and 'num_requests_running' in query, f'{name}: {query}')
             expect(trigger['metricType'] == 'AverageValue', f'{name}: not per replica')
     if 'metrics' not in overlay.ports('router'): raise Waits(f'HPA and KEDA components render; {site.front_doors_wait()}')
+    absent = absent_metrics(query, site)
+    if absent: raise Waits(f'HPA and KEDA components render; /metrics has no {", ".join(absent)}')
     return 'components autoscaling-hpa and autoscaling-keda'
 
 
