@@ -148,6 +148,7 @@ def spread(overlay, site):
     apart = overlay.pod('expert')['affinity']['podAntiAffinity']
     if overlay.name != 'kind':
         expect('requiredDuringSchedulingIgnoredDuringExecution' in apart, 'two expert nodes may share a host and die together')
+    if not site.has('atoll-expert', '--zone'): raise Waits('pods spread over hosts and zones; nodes cannot say their zone, so two copies of an expert may lie in one')
     return 'spread over zones and hosts' + ('' if overlay.name == 'kind' else ', one expert node per host')
 
 
