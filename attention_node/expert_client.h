@@ -31,7 +31,7 @@ namespace atoll::attention_node {
 struct ExpertClientOptions {
   int64_t dispatch_timeout_ms = 30000;  // from posting until every result is there
   int64_t view_wait_ms = 1000;          // for the links of a newer view (PeerLinks)
-  int64_t refused_wait_ms = 1000;       // for a newer view, where a refused row has no other replica
+  int64_t refused_wait_ms = 3000;       // for a newer view, where a refused row has no other replica
   int64_t overload_backoff_ms = 5;      // doubled with every try
   RoutingOptions routing{};
 };

@@ -43,6 +43,7 @@ absl::Status App::OpenModel(const ExpertOptions& options, const node::NodeSettin
   core.numerics_fingerprint = numerics_fingerprint_;
   core.incarnation = settings.incarnation;
   core.gather_wait_ns = options.gather_wait_us * 1000;
+  core.throttle = options.throttle;
   core_ = std::make_unique<ExpertCore>(core, CoreParts{checkpoint_.get(), store_.get(), context, &clock_});
   return absl::OkStatus();
 }

@@ -22,6 +22,7 @@ struct ExpertOptions {
   int64_t expert_memory_bytes = 0;  // 0: what the machine has free, at most what the model has
   double speed = 1;
   int64_t gather_wait_us = 0;
+  int64_t throttle = 1;
 };
 
 // Owned by the main thread.

@@ -1,6 +1,7 @@
 #include "expert_node/core.h"
 
 #include <algorithm>
+#include <thread>
 
 #include "base/check.h"
 #include "base/log.h"
@@ -112,11 +113,21 @@ void ExpertCore::RunBatch() {
   const std::span<const int32_t> parts = Servable(taken, *table);
   if (parts.empty()) return;
   finished->batch.Build(store_, parts);
-  const MatrixView out = finished->out.Rows(0, finished->batch.pair_count());
-  AnswerParts(parts, finished, runner_.Run(finished->batch, layer, *table, store_.rows(), out));
+  AnswerParts(parts, finished, Compute(*finished, layer, *table));
   rows_run_ += static_cast<uint64_t>(finished->batch.pair_count());
   ++batches_run_;
   SendAnswers();
+}
+
+// A throttled node is slow as a slow one would be: it answers late, and its time counts as spent computing.
+absl::Status ExpertCore::Compute(FinishedBatch& finished, uint16_t layer, const ExpertTable& table) {
+  const int64_t begin_ns = parts_.clock->NowNs();
+  const MatrixView out = finished.out.Rows(0, finished.batch.pair_count());
+  const absl::Status status = runner_.Run(finished.batch, layer, table, store_.rows(), out);
+  if (options_.throttle > 1)
+    std::this_thread::sleep_for(std::chrono::nanoseconds((options_.throttle - 1) * (parts_.clock->NowNs() - begin_ns)));
+  busy_ns_ += static_cast<uint64_t>(parts_.clock->NowNs() - begin_ns);
+  return status;
 }
 
 // A peer that does not take its results holds one batch at most: its parts rest until it does.
@@ -227,6 +238,6 @@ void ExpertCore::OnClosed(net::Link& link, const absl::Status& reason) {
   });
 }
 
-CoreCounters ExpertCore::counters() const { return {rows_run_.load(), batches_run_.load(), refused_.load(), expired_.load()}; }
+CoreCounters ExpertCore::counters() const { return {rows_run_.load(), batches_run_.load(), refused_.load(), expired_.load(), busy_ns_.load() / 1000}; }
 
 }  // namespace atoll::expert_node

@@ -33,6 +33,7 @@ struct CoreOptions {
   int32_t batches_max = 8;          // finished and not yet sent
   int64_t parts_wait_ns = 10'000'000;
   int64_t gather_wait_ns = 0;
+  int64_t throttle = 1;             // for tests: takes so many times the time that it needs
 };
 
 struct CoreCounters {
@@ -40,6 +41,7 @@ struct CoreCounters {
   uint64_t batches = 0;
   uint64_t refused = 0;   // parts, for whatever reason
   uint64_t expired = 0;   // parts whose sender had given up
+  uint64_t busy_us = 0;   // spent computing
 };
 
 // What the core works with; everything outlives it.
@@ -77,6 +79,7 @@ class ExpertCore final : public net::LinkHandler, public node::SessionMinter {
   std::chrono::nanoseconds PollTime(std::chrono::nanoseconds longest) const;
   void SendAnswers();
   void RunBatch();
+  absl::Status Compute(FinishedBatch& finished, uint16_t layer, const ExpertTable& table);
   FinishedBatch* FreeBatch();
   // Keeps those that can run with `table`; refuses and frees the others.
   std::span<const int32_t> Servable(std::span<const int32_t> parts, const ExpertTable& table);
@@ -94,7 +97,7 @@ class ExpertCore final : public net::LinkHandler, public node::SessionMinter {
   Outbox outbox_;
   std::vector<net::Link*> links_;
   std::vector<int32_t> servable_;
-  std::atomic<uint64_t> rows_run_{0}, batches_run_{0}, refused_{0}, expired_{0};
+  std::atomic<uint64_t> rows_run_{0}, batches_run_{0}, refused_{0}, expired_{0}, busy_ns_{0};
 };
 
 }  // namespace atoll::expert_node

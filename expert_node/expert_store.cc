@@ -1,5 +1,8 @@
 #include "expert_node/expert_store.h"
 
+#include <sys/resource.h>
+#include <unistd.h>
+
 #include <algorithm>
 #include <atomic>
 #include <set>
@@ -20,6 +23,12 @@ constexpr auto kSlotWait = std::chrono::milliseconds(100);
 
 node::PackItem ItemOf(model::ExpertId id, ExpertMatrix matrix, kernels::PackedMatrix* destination) {
   return {model::ExpertTensorName(id.layer, id.expert, matrix), {}, false, destination};
+}
+
+// For the calling thread alone, and for good: what is served meanwhile comes first. The lowest nice value, not SCHED_IDLE:
+// on processors that are never idle a load must end, too.
+void LowerPriority() {
+  if (setpriority(PRIO_PROCESS, static_cast<id_t>(gettid()), 19) != 0) LogWarning("cannot lower the priority of loading experts");
 }
 
 // Says how a load goes, once a second and at its end.
@@ -56,9 +65,10 @@ ExpertStore::ExpertStore(const model::Checkpoint& checkpoint, kernels::Isa isa, 
     : checkpoint_(checkpoint), context_{isa, nullptr}, options_(std::move(options)),
       source_bytes_(static_cast<uint64_t>(model::ExpertBytes(checkpoint.config()))) {
   const model::ModelConfig& config = checkpoint.config();
-  loading_.experts = config.gate.n_routed_experts;
-  loading_.replicas.resize(config.layers_total() * loading_.experts);
-  table_ = std::make_shared<ExpertTable>(loading_);
+  loading_.assign(config.layers_total(), LayerExperts(config.gate.n_routed_experts));
+  auto empty = std::make_shared<ExpertTable>();
+  for (const LayerExperts& layer : loading_) empty->layers.push_back(std::make_shared<const LayerExperts>(layer));
+  table_ = std::move(empty);
 }
 
 ExpertStore::~ExpertStore() {
@@ -126,11 +136,11 @@ ExpertStore::LoadState ExpertStore::State() const {
 std::vector<node::LayerExperts> ExpertStore::Loaded() const {
   const auto table = Table();
   std::vector<node::LayerExperts> loaded;
-  for (size_t i = 0; i < table->replicas.size(); ++i) {
-    if (table->replicas[i] == nullptr) continue;
-    const auto layer = static_cast<int32_t>(i / table->experts);
-    if (loaded.empty() || loaded.back().layer != layer) loaded.push_back({layer, {}});
-    loaded.back().experts.push_back(static_cast<int32_t>(i % table->experts));
+  for (size_t layer = 0; layer < table->layers.size(); ++layer) {
+    node::LayerExperts of_layer{static_cast<int32_t>(layer), {}};
+    for (size_t expert = 0; expert < table->layers[layer]->size(); ++expert)
+      if (table->Find(layer, expert) != nullptr) of_layer.experts.push_back(static_cast<int32_t>(expert));
+    if (!of_layer.experts.empty()) loaded.push_back(std::move(of_layer));
   }
   return loaded;
 }
@@ -162,20 +172,25 @@ struct ExpertStore::LoadWork {
 };
 
 absl::Status ExpertStore::LoadAssignment(const node::Assignment& assignment) {
+  const bool serves = loading_epoch_ > 0;
+  if (!serves) DropUnassigned(assignment);  // of a first load that was given up: the threads below find room
   std::vector<model::ExpertId> missing;
   std::copy_if(assignment.experts.begin(), assignment.experts.end(), std::back_inserter(missing),
                [&](model::ExpertId id) { return At(id) == nullptr; });
-  const bool holds_some = std::any_of(loading_.replicas.begin(), loading_.replicas.end(), [](const auto& replica) { return replica != nullptr; });
   const uint64_t bytes = missing.size() * source_bytes_;
   SetToLoad(missing.size());
-  LoadWork work{assignment, std::move(missing), holds_some, LoadLog(bytes), {}, {}, {}};
-  std::vector<std::thread> others;
-  for (int i = 1; i < options_.load_threads && !holds_some; ++i) others.emplace_back([&] { LoadSome(work); });
-  LoadSome(work);
-  for (std::thread& other : others) other.join();
+  LoadWork work{assignment, std::move(missing), serves, LoadLog(bytes), {}, {}, {}};
+  std::vector<std::thread> loaders;
+  for (int i = 0; i < (serves ? 1 : options_.load_threads); ++i) {
+    loaders.emplace_back([&] {
+      if (serves) LowerPriority();
+      LoadSome(work);
+    });
+  }
+  for (std::thread& loader : loaders) loader.join();
   ATOLL_RETURN_IF_ERROR(work.status);
-  loading_.loaded_epoch = assignment.epoch;
-  Publish();
+  loading_epoch_ = assignment.epoch;
+  DropUnassigned(assignment);
   LogInfo("holds ", assignment.experts.size(), " experts of epoch ", assignment.epoch);
   return absl::OkStatus();
 }
@@ -210,7 +225,7 @@ absl::Status ExpertStore::LoadExpert(model::ExpertId id, const node::Assignment&
 
 // -1 when this assignment is no longer wanted.
 int32_t ExpertStore::AwaitSlot(const node::Assignment& assignment) {
-  bool dropped = false;
+  bool dropped = loading_epoch_ == 0;  // by LoadAssignment
   while (!Superseded()) {
     if (const auto slot = slots_->Take(dropped ? kSlotWait : std::chrono::milliseconds(0))) return *slot;
     if (!dropped) DropUnassigned(assignment);
@@ -220,11 +235,12 @@ int32_t ExpertStore::AwaitSlot(const node::Assignment& assignment) {
 }
 
 void ExpertStore::DropUnassigned(const node::Assignment& assignment) {
-  std::vector<bool> assigned(loading_.replicas.size(), false);
-  for (model::ExpertId id : assignment.experts) assigned[id.layer * loading_.experts + id.expert] = true;
-  for (size_t i = 0; i < assigned.size(); ++i)
-    if (!assigned[i]) loading_.replicas[i] = nullptr;
-  // The old epoch is no longer held whole; what is in flight under it runs with the table that it has.
+  std::vector<std::vector<bool>> assigned(loading_.size(), std::vector<bool>(loading_[0].size(), false));
+  for (model::ExpertId id : assignment.experts) assigned[id.layer][id.expert] = true;
+  for (size_t layer = 0; layer < loading_.size(); ++layer)
+    for (size_t expert = 0; expert < loading_[layer].size(); ++expert)
+      if (!assigned[layer][expert]) loading_[layer][expert] = nullptr;
+  // What is in flight under an older epoch runs with the table that it has.
   Publish();
 }
 
@@ -240,14 +256,22 @@ void ExpertStore::CountLoaded() {
 }
 
 void ExpertStore::Publish() {
-  auto table = std::make_shared<const ExpertTable>(loading_);
-  const auto loaded = static_cast<uint64_t>(
-      std::count_if(table->replicas.begin(), table->replicas.end(), [](const auto& replica) { return replica != nullptr; }));
-  std::shared_ptr<const ExpertTable> former;
+  auto table = std::make_shared<ExpertTable>(*Table());
+  table->loaded_epoch = loading_epoch_;
+  for (size_t layer = 0; layer < loading_.size(); ++layer)
+    if (*table->layers[layer] != loading_[layer]) table->layers[layer] = std::make_shared<const LayerExperts>(loading_[layer]);
+  const uint64_t loaded = LoadedExperts();
+  std::shared_ptr<const ExpertTable> former;  // ends after the lock
   std::lock_guard lock(mutex_);
   former = std::exchange(table_, std::move(table));
   loaded_experts_ = loaded;
   if (table_->loaded_epoch == newest_epoch_) to_load_experts_ = 0;
+}
+
+uint64_t ExpertStore::LoadedExperts() const {
+  uint64_t loaded = 0;
+  for (const LayerExperts& layer : loading_) loaded += static_cast<uint64_t>(std::count_if(layer.begin(), layer.end(), [](const auto& r) { return r != nullptr; }));
+  return loaded;
 }
 
 bool ExpertStore::Superseded() const {

@@ -1,8 +1,9 @@
 #pragma once
 
 // The replicas that this node holds. An assignment is loaded in the background, one expert at a time, into slots of one
-// buffer that was sized at start; what is loaded is published as an immutable table, so that serving never waits. Replicas
-// that a newer assignment does not name stay until their slot is needed and no batch uses them.
+// buffer that was sized at start; what is loaded is published as an immutable table, so that serving never waits. Only what
+// an assignment adds is read. Replicas that it does not name serve until it is loaded whole, or their slot is needed; a slot
+// is used again when no batch uses it.
 
 #include <array>
 #include <condition_variable>
@@ -35,18 +36,20 @@ struct Replica {
   const int32_t slot;
 };
 
-// What is loaded. Replicas are shared between tables: a batch keeps the table that it started with.
+using LayerExperts = std::vector<std::shared_ptr<const Replica>>;  // [experts], null where not loaded
+
+// What is loaded. Layers are shared between tables, so that a newer one costs little to make and to free, and a batch keeps
+// the table that it started with.
 struct ExpertTable {
   uint64_t loaded_epoch = 0;  // the newest assignment that is loaded whole
-  int64_t experts = 0;        // per layer
-  std::vector<std::shared_ptr<const Replica>> replicas;  // [layers * experts], null where not loaded
+  std::vector<std::shared_ptr<const LayerExperts>> layers;
 
-  const Replica* Find(int64_t layer, int64_t expert) const { return replicas[layer * experts + expert].get(); }
+  const Replica* Find(int64_t layer, int64_t expert) const { return (*layers[layer])[expert].get(); }
 };
 
 struct ExpertStoreOptions {
   uint64_t memory_bytes = 0;  // for packed weights
-  int load_threads = 1;       // of the first load, when nothing is served yet; later ones take one
+  int load_threads = 1;       // of the first load, when nothing is served yet; later ones take one, of low priority
   // Called on the loading thread when the checkpoint has an expert that cannot be read; the node cannot do its part.
   std::function<void(const absl::Status&)> on_error;
 };
@@ -89,9 +92,10 @@ class ExpertStore {
   void DropUnassigned(const node::Assignment& assignment);
   void SetToLoad(uint64_t experts);
   void CountLoaded();
+  uint64_t LoadedExperts() const;
   void Publish();
   bool Superseded() const;
-  std::shared_ptr<const Replica>& At(model::ExpertId id) { return loading_.replicas[id.layer * loading_.experts + id.expert]; }
+  std::shared_ptr<const Replica>& At(model::ExpertId id) { return loading_[id.layer][id.expert]; }
 
   const model::Checkpoint& checkpoint_;
   const kernels::Context context_;
@@ -101,7 +105,8 @@ class ExpertStore {
   std::array<int64_t, 3> matrix_bytes_{};  // gate, up, down
   std::shared_ptr<ExpertSlots> slots_;
 
-  ExpertTable loading_;  // the loading threads' own: each writes other entries
+  std::vector<LayerExperts> loading_;  // [layers] the loading threads' own: each writes other entries
+  uint64_t loading_epoch_ = 0;         // as ExpertTable::loaded_epoch
 
   mutable std::mutex mutex_;
   std::condition_variable wanted_changed_;

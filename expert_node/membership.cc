@@ -1,5 +1,7 @@
 #include "expert_node/membership.h"
 
+#include <utility>
+
 #include "base/log.h"
 
 namespace atoll::expert_node {
@@ -8,13 +10,13 @@ node::NodeState Membership::CurrentState() { return {store_.State().loaded_epoch
 
 node::Heartbeat Membership::TakeHeartbeat() {
   const ExpertStore::LoadState state = store_.State();
-  const uint64_t rows_run = core_.counters().rows_run;
+  const CoreCounters counters = core_.counters();
   node::Heartbeat heartbeat;
   heartbeat.epoch_ready = state.loaded_epoch;
   heartbeat.loaded_bytes = state.loaded_bytes;
   heartbeat.to_load_bytes = state.to_load_bytes;
-  heartbeat.rows_run = rows_run - rows_reported_;
-  rows_reported_ = rows_run;
+  heartbeat.rows_run = counters.rows_run - std::exchange(rows_reported_, counters.rows_run);
+  heartbeat.busy_us = counters.busy_us - std::exchange(busy_reported_us_, counters.busy_us);
   return heartbeat;
 }
 

@@ -24,7 +24,7 @@ class Membership final : public node::ClusterMember {
   const ExpertCore& core_;
   ExpertStore& store_;
   node::StopSignal& stop_;
-  uint64_t rows_reported_ = 0;  // heartbeats come one after the other
+  uint64_t rows_reported_ = 0, busy_reported_us_ = 0;  // heartbeats come one after the other
 };
 
 }  // namespace atoll::expert_node

@@ -304,7 +304,7 @@ TEST_F(ExpertClientTest, RefusalsAndFailuresAreTheRowsOwn) {
   Post({0, 2, 1, 0});
   Turn();
   EXPECT_FALSE(client_.Done(0)) << "a newer view may bring a replica";
-  clock_.AdvanceNs(1'000'000'000);
+  clock_.AdvanceNs(3'000'000'000);
   Turn();
   ASSERT_TRUE(client_.Done(0));
   auto failed = Take();

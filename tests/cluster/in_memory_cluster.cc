@@ -15,13 +15,14 @@ using attention_node::SampledToken;
 
 std::string Bits(float value) { return absl::StrFormat("%08x", std::bit_cast<uint32_t>(value)); }
 
-// Any table will do, as long as every node holds something and layers differ.
+// Any table will do, as long as every node holds something and layers differ. The i-th copy of an expert lies i nodes on.
 model::Placement Place(const model::Checkpoint& checkpoint, const ClusterShape& shape) {
   model::Placement placement = model::EmptyPlacement(checkpoint.config(), checkpoint.has_mtp());
   placement.epoch = 1;
   for (int node = 0; node < shape.expert_nodes; ++node) placement.node_ids.push_back(absl::StrCat("expert-", node));
   for (const model::ExpertId& id : model::AllExperts(checkpoint.config(), checkpoint.has_mtp()))
-    placement.ReplicasOf(id) = {{(id.expert * 7 + id.layer + shape.placement_seed) % shape.expert_nodes, 1.0}};
+    for (int copy = 0; copy < shape.copies; ++copy)
+      placement.ReplicasOf(id).push_back({(id.expert * 7 + id.layer + shape.placement_seed + copy) % shape.expert_nodes, 1.0 / shape.copies});
   return placement;
 }
 
@@ -38,7 +39,7 @@ std::string Fingerprint(const Outcome& outcome) {
 }
 
 InMemoryCluster::InMemoryCluster(const model::Checkpoint& checkpoint, const attention_node::AttentionShard& shard, const ClusterShape& shape)
-    : shape_(shape), checkpoint_(checkpoint), placement_(Place(checkpoint, shape)) {
+    : shape_(shape), checkpoint_(checkpoint), placement_(Place(checkpoint, shape)), alive_(shape.expert_nodes, true) {
   for (int i = 0; i < shape.expert_nodes; ++i) {
     experts_.push_back(std::make_unique<ExpertMember>(checkpoint, network_, shape, absl::StrCat("expert-", i), 1));
     experts_.back()->Load({placement_.epoch, model::ExpertsOfNode(placement_, i)});
@@ -53,7 +54,12 @@ InMemoryCluster::~InMemoryCluster() = default;
 void InMemoryCluster::AnnounceView() {
   node::ClusterView view;
   view.placement = placement_;
-  for (const auto& expert : experts_) view.expert_nodes.push_back(expert->peer());
+  view.attention_nodes = shape_.attention_nodes;
+  for (size_t i = 0; i < experts_.size(); ++i) {
+    view.expert_nodes.push_back(experts_[i]->peer());
+    view.expert_nodes.back().alive = alive_[i];
+    if (i < shape_.speeds.size()) view.expert_nodes.back().speed = shape_.speeds[i];
+  }
   for (const auto& attention : attention_) attention->client().SetView(view);
   OpenLinks();
 }
@@ -110,16 +116,69 @@ std::vector<Outcome> InMemoryCluster::Run(const std::vector<attention_node::Sequ
   return outcomes;
 }
 
-void InMemoryCluster::Kill(int expert_node) { network_.Disconnect(experts_[expert_node]->name()); }
+void InMemoryCluster::Kill(int expert_node) {
+  alive_[expert_node] = false;
+  network_.Disconnect(experts_[expert_node]->name());
+}
+
+// To every living node what it holds of `added` and, where given, of `kept`; waits until it has it.
+void InMemoryCluster::Assign(const model::Placement& added, const model::Placement* kept) {
+  ++placement_.epoch;
+  for (size_t i = 0; i < experts_.size(); ++i) {
+    if (!alive_[i]) continue;
+    std::vector<model::ExpertId> experts = model::ExpertsOfNode(added, static_cast<int32_t>(i));
+    if (kept != nullptr) {
+      const std::vector<model::ExpertId> more = model::ExpertsOfNode(*kept, static_cast<int32_t>(i));
+      experts.insert(experts.end(), more.begin(), more.end());
+      std::sort(experts.begin(), experts.end());
+      experts.erase(std::unique(experts.begin(), experts.end()), experts.end());
+    }
+    experts_[i]->Load({placement_.epoch, std::move(experts)});
+  }
+}
+
+void InMemoryCluster::Announce(model::Placement next) {
+  next.epoch = placement_.epoch + 1;
+  placement_ = std::move(next);
+  AnnounceView();
+  for (const auto& attention : attention_)
+    while (attention->client().Report().epoch_oldest_in_flight < placement_.epoch) std::this_thread::yield();
+}
+
+void InMemoryCluster::Replace(model::Placement next) {
+  Assign(next, &placement_);
+  Announce(std::move(next));
+  Assign(placement_, nullptr);
+}
+
+void InMemoryCluster::LoadAndFree(const model::Placement& next) {
+  Assign(next, &placement_);
+  Assign(next, nullptr);
+}
 
 void InMemoryCluster::Restart(int expert_node) {
   const node::ExpertPeer before = experts_[expert_node]->peer();
   experts_[expert_node] = nullptr;  // the name is free again
   experts_[expert_node] = std::make_unique<ExpertMember>(checkpoint_, network_, shape_, before.node_id, before.incarnation + 1);
+  alive_[expert_node] = true;
   ++placement_.epoch;
   experts_[expert_node]->Load({placement_.epoch, model::ExpertsOfNode(placement_, expert_node)});
   AnnounceView();
 }
+
+uint64_t InMemoryCluster::parts_sent_again() const {
+  uint64_t sum = 0;
+  for (const auto& attention : attention_) sum += attention->client().Report().parts_sent_again;
+  return sum;
+}
+
+uint64_t InMemoryCluster::refused() const {
+  uint64_t sum = 0;
+  for (const auto& expert : experts_) sum += expert->core().counters().refused;
+  return sum;
+}
+
+uint64_t InMemoryCluster::rows_run(int expert_node) const { return experts_[expert_node]->core().counters().rows_run; }
 
 attention_node::CoreLoad InMemoryCluster::load(int attention_node) const { return attention_[attention_node]->core().load(); }
 

@@ -21,6 +21,8 @@ struct ClusterShape {
   int threads = 1;  // of each node
   kernels::Isa isa = kernels::DetectIsa();
   int placement_seed = 0;  // where experts lie
+  int copies = 1;          // of every expert
+  std::vector<double> speeds{};  // of expert nodes in the view; 1 where there are none
   int64_t dispatch_timeout_ms = 30000;
   int64_t peer_silence_ms = 30000;  // loaded test machines and sanitizers are slow
   attention_node::CoreOptions core = {.max_num_seqs = 64, .max_num_batched_tokens = 512, .pages = 256};
@@ -61,7 +63,18 @@ class InMemoryCluster {
   // The node comes back as another incarnation, loads its experts again and is in a new view.
   void Restart(int expert_node);
 
+  const model::Placement& placement() const { return placement_; }
+  // Re-placement as the router does it: loads what `next` adds, announces it, waits until every attention node has
+  // acknowledged it, frees what it does not name. `next`'s epoch is set here.
+  void Replace(model::Placement next);
+  // The two halves of a re-placement in the wrong order: replicas go while attention nodes still follow the old view.
+  void LoadAndFree(const model::Placement& next);
+  void Announce(model::Placement next);
+
   attention_node::CoreLoad load(int attention_node) const;
+  uint64_t parts_sent_again() const;  // of all attention nodes
+  uint64_t refused() const;           // parts, by all expert nodes
+  uint64_t rows_run(int expert_node) const;
   int32_t preemptions() const { return preemptions_; }  // of all sequences awaited so far
 
  private:
@@ -72,6 +85,7 @@ class InMemoryCluster {
 
   void AnnounceView();
   void OpenLinks();
+  void Assign(const model::Placement& added, const model::Placement* kept);
 
   const ClusterShape shape_;
   net::MemoryNetwork network_;
@@ -80,6 +94,7 @@ class InMemoryCluster {
   std::vector<std::unique_ptr<AttentionMember>> attention_;
   std::vector<Handle> handles_;
   model::Placement placement_;
+  std::vector<bool> alive_;  // expert nodes
   int32_t preemptions_ = 0;
 };
 

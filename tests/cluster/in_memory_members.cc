@@ -47,7 +47,7 @@ void ExpertMember::Load(node::Assignment assignment) {
 
 AttentionMember::AttentionMember(const model::Checkpoint& checkpoint, const attention_node::AttentionShard& shard,
                                  net::MemoryNetwork& network, const ClusterShape& shape, std::string name)
-    : name_(std::move(name)), pool_({.threads = shape.threads}), client_({.dispatch_timeout_ms = shape.dispatch_timeout_ms}, clock_) {
+    : name_(std::move(name)), pool_({.threads = shape.threads}), client_({.dispatch_timeout_ms = shape.dispatch_timeout_ms, .refused_wait_ms = shape.dispatch_timeout_ms}, clock_) {
   host_ = Must(network.OpenHost(HostOptions(shape, name_, 1), client_));
   client_.SetHost(host_.get());
   ticker_ = std::make_unique<net::LinkTicker>(*host_);

@@ -3,6 +3,8 @@
 #include <gmock/gmock.h>
 
 #include <chrono>
+#include <random>
+#include <set>
 #include <thread>
 
 #include "base/check.h"
@@ -78,17 +80,36 @@ TEST_F(ExpertStoreTest, WeightsAreTheCheckpoints) {
       EXPECT_EQ(kernels::PackedWeight(down, row, col), E4M3ToFloat(static_cast<uint8_t>(matrix->data[row * matrix->cols + col])));
 }
 
-TEST_F(ExpertStoreTest, FormerReplicasStayUntilTheirSlotIsNeeded) {
+TEST_F(ExpertStoreTest, AnAssignmentAddsAndThenFreesWhatItDoesNotName) {
   const auto store = Make(6);
   store->Assign(Experts(1, 1, 0, 3));
   AwaitEpoch(*store, 1);
-  store->Assign(Experts(2, 1, 3, 3));
+  const auto before = store->Table();
+  store->Assign(Experts(2, 1, 1, 4));
   AwaitEpoch(*store, 2);
-  EXPECT_NE(store->Table()->Find(1, 0), nullptr) << "there was room for both";
-  store->Assign(Experts(3, 1, 6, 4));
-  AwaitEpoch(*store, 3);
-  EXPECT_EQ(store->Table()->Find(1, 0), nullptr);
-  for (int32_t expert = 6; expert < 10; ++expert) EXPECT_NE(store->Table()->Find(1, expert), nullptr);
+  const auto table = store->Table();
+  EXPECT_EQ(table->Find(1, 0), nullptr);
+  for (int32_t expert = 1; expert < 5; ++expert) EXPECT_NE(table->Find(1, expert), nullptr);
+  EXPECT_EQ(table->Find(1, 1), before->Find(1, 1)) << "what was there is not read again";
+  EXPECT_EQ(table->layers[2], before->layers[2]) << "other layers are shared";
+  EXPECT_NE(before->Find(1, 0), nullptr) << "a batch keeps what it started with";
+  EXPECT_EQ(store->State().loaded_bytes, 4u * model::ExpertBytes(checkpoint_->config()));
+  EXPECT_EQ(store->State().to_load_bytes, 0u);
+}
+
+// Each replica is served from its own slot through every move; none is served before it is there.
+TEST_F(ExpertStoreTest, ManyMovesNeverExceedTheSlots) {
+  const auto store = Make(5);
+  std::mt19937 random(7);
+  for (uint64_t epoch = 1; epoch <= 40; ++epoch) {
+    store->Assign(Experts(epoch, 1 + static_cast<int32_t>(random() % 2), static_cast<int32_t>(random() % 28), 1 + static_cast<int32_t>(random() % 5)));
+    if (epoch % 3 == 0) AwaitEpoch(*store, epoch);
+    std::set<int32_t> slots;
+    const auto table = store->Table();
+    for (const auto& layer : table->layers)
+      for (const auto& replica : *layer) EXPECT_TRUE(replica == nullptr || slots.insert(replica->slot).second);
+    EXPECT_LE(slots.size(), 5u);
+  }
 }
 
 TEST_F(ExpertStoreTest, ASlotInUseIsNeverOverwritten) {
