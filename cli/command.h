@@ -16,6 +16,8 @@ int RunStatus(int argc, const char* const* argv);
 int RunTokenize(int argc, const char* const* argv);
 int RunDetokenize(int argc, const char* const* argv);
 int RunBalanceSim(int argc, const char* const* argv);
+// Also 1 when a request hung or when not one was ok.
+int RunLoad(int argc, const char* const* argv);
 int RunModel(int argc, const char* const* argv);
 
 // "error: UNAVAILABLE: message" as one line on standard error; returns 1.

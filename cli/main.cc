@@ -20,6 +20,7 @@ constexpr Command kCommands[] = {
     {"generate", "answer one prompt", RunGenerate},
     {"chat", "talk with the model", RunChat},
     {"status", "show the nodes, their loads and the balance of the experts", RunStatus},
+    {"load", "send requests as many clients would, and report how they are answered", RunLoad},
     {"tokenize", "turn standard input into token ids", RunTokenize},
     {"detokenize", "turn token ids on standard input into text", RunDetokenize},
     {"balance-sim", "place recorded expert loads and judge the balance", RunBalanceSim},
