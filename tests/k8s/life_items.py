@@ -35,9 +35,9 @@ def weights(overlay, site):
 
 @item(11, 'expert nodes load their shard alone')
 def shard(overlay, site):
-    loaded, total = site.processes().expert_bytes()
-    expect(all(0 < b < total for b in loaded) and sum(loaded) == total, f'loaded {loaded}, all experts have {total} bytes')
-    return f'two nodes report {" + ".join(str(b) for b in loaded)} = {total} bytes'
+    nodes, (experts, total) = site.processes().expert_bytes()
+    for held, loaded in nodes: expect(0 < held < experts and loaded == held * total // experts, f'{held} of {experts} experts, {loaded} of {total} bytes')
+    return f'two nodes report {" + ".join(str(b) for _, b in nodes)} bytes for {" + ".join(str(e) for e, _ in nodes)} experts; all {experts} have {total}'
 
 
 @item(13, 'liveness depends on no peer')

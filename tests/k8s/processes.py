@@ -64,8 +64,8 @@ class Program:
 class ByHand:
     """Router, attention and expert nodes as separate programs that nobody starts again."""
 
-    def __init__(self, bin, experts=2, router=(), env=None):
-        self.bin, self.programs, self.env = bin, {}, env
+    def __init__(self, bin, experts=2, router=(), expert=(), env=None):
+        self.bin, self.programs, self.expert, self.env = bin, {}, expert, env
         self.start('router', 'atoll-router', '--model', TALES, '--listen', '127.0.0.1:0', '--min-expert-nodes', str(experts), *router)
         self.address = self.programs['router'].address()
         self.join('attention', 'attention-0')
@@ -75,7 +75,8 @@ class ByHand:
         self.programs[name] = Program(self.bin, *command, env=self.env)
 
     def join(self, role, name):
-        self.start(name, f'atoll-{role}', '--model', TALES, '--router', self.address, '--node-id', name, '--transport', 'tcp', '--threads', '1')
+        self.start(name, f'atoll-{role}', '--model', TALES, '--router', self.address, '--node-id', name, '--transport', 'tcp', '--threads', '1',
+                   *(self.expert if role == 'expert' else ()))
 
     def __enter__(self):
         return self
@@ -127,18 +128,21 @@ class Processes:
 
     @functools.cache
     def expert_bytes(self):
-        with ByHand(self.bin) as c:
+        """(experts, bytes) that two nodes report which have memory for somewhat more than half each, and (experts, bytes) of the checkpoint."""
+        experts, total = self._experts_of_checkpoint()
+        with ByHand(self.bin, expert=('--expert-memory-bytes', str(total * 6 // 10))) as c:
             wait_until(c.ready, 30, 'ready')
-            nodes = wait_until(lambda: (n := [n for n in c.status().get('nodes', []) if n['role'] == 'expert']) and all(x['loaded_bytes'] for x in n) and n, 10, 'bytes reported')
-            return [n['loaded_bytes'] for n in nodes], self._all_expert_bytes()
+            found = wait_until(lambda: [(n['experts'], n['loaded_bytes']) for n in c.status().get('nodes', []) if n['role'] == 'expert' and n['loaded_bytes']], 10, 'bytes reported')
+            return found, (experts, total)
 
-    def _all_expert_bytes(self):
-        """Bytes of the routed experts in the checkpoint's own header."""
-        total = 0
+    @staticmethod
+    def _experts_of_checkpoint():
+        tensors, total = 0, 0
         for path in glob.glob(f'{TALES}/*.safetensors'):
             with open(path, 'rb') as file: header = json.loads(file.read(int.from_bytes(file.read(8), 'little')))
-            total += sum(e['data_offsets'][1] - e['data_offsets'][0] for n, e in header.items() if '.mlp.experts.' in n)
-        return total
+            sizes = [e['data_offsets'][1] - e['data_offsets'][0] for n, e in header.items() if '.mlp.experts.' in n]
+            tensors, total = tensors + sum(n.endswith('.down_proj.weight') and '.mlp.experts.' in n for n in header), total + sum(sizes)
+        return tensors, total
 
     @functools.cache
     def ready_after_loss(self):
@@ -151,7 +155,8 @@ class Processes:
 
     @functools.cache
     def reason_after_expert_loss(self):
-        with ByHand(self.bin) as c:
+        """With memory for one copy of each expert, so that a lost node's experts are nowhere else."""
+        with ByHand(self.bin, expert=('--expert-memory-bytes', str(self._experts_of_checkpoint()[1] * 6 // 10))) as c:
             wait_until(c.ready, 30, 'ready')
             c.programs['expert-1'].stop()
             lost = seconds_until(lambda: not c.ready(), 5, 'not ready without an expert node')
