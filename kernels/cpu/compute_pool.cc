@@ -16,7 +16,9 @@ constexpr int kPausesPerClockRead = 32;
 constexpr int64_t kJobBlocksMax = 0xFFFF;
 
 // A share's word: the job, the first block that nobody has begun, and the end of those.
-uint64_t ShareWord(uint32_t job, int64_t next, int64_t end) { return uint64_t{job} << 32 | static_cast<uint64_t>(next) << 16 | static_cast<uint64_t>(end); }
+uint64_t ShareWord(uint32_t job, int64_t next, int64_t end) {
+  return uint64_t{job} << 32 | static_cast<uint64_t>(next) << 16 | static_cast<uint64_t>(end);
+}
 uint32_t JobOf(uint64_t share) { return static_cast<uint32_t>(share >> 32); }
 int64_t NextOf(uint64_t share) { return static_cast<int64_t>(share >> 16 & 0xFFFF); }
 int64_t EndOf(uint64_t share) { return static_cast<int64_t>(share & 0xFFFF); }

@@ -4,35 +4,17 @@
 
 #include <immintrin.h>
 
-#include "kernels/linear/panel.h"
+#include "kernels/linear/panel_blocks.h"
 
 namespace atoll::kernels {
 namespace {
 
-#define ATOLL_INLINE inline __attribute__((always_inline))
-#define ATOLL_UNROLL _Pragma("GCC unroll 16")   // accumulators are arrays: only unrolled do they become registers
-
 constexpr int kVectors = 8;           // of 8 outputs in a panel
-constexpr int64_t kLanes = 64;
-constexpr int64_t kScaleInputs = 128;
-constexpr int64_t kBlockInputs = 64;  // of one decoded block: 16 KB of float32
-constexpr int kGroupRowsMax = 6;
-constexpr int kDirectGroupRowsMax = 5;   // of a group that decodes on the way
-constexpr int kDirectRowsMax = 10;       // above, decoding once for all pays
-
-ATOLL_INLINE const char* RowOf(const PanelRun& run, int64_t row) {
-  return run.x + (run.x_rows == nullptr ? row : run.x_rows[row]) * run.x_stride;
-}
 
 ATOLL_INLINE __m256 OddFloats(__m256i pairs) { return _mm256_castsi256_ps(_mm256_and_si256(pairs, _mm256_set1_epi32(static_cast<int>(0xFFFF0000u)))); }
 ATOLL_INLINE __m256 EvenFloats(__m256i pairs) { return _mm256_castsi256_ps(_mm256_slli_epi32(pairs, 16)); }
 
 // ---- weights: 16 outputs of a pair at a time, in the order in which each type lies in memory ---------------------------------
-
-struct PackedPair {
-  const char* at;
-  bool rare;   // fp8: it has rare weights (e4m3_packing.h)
-};
 
 ATOLL_INLINE __m256i Table(const uint8_t* bytes) { return _mm256_broadcastsi128_si256(_mm_load_si128(reinterpret_cast<const __m128i*>(bytes))); }
 
@@ -119,7 +101,7 @@ struct F32Rows {
 
 // Inputs of a row as float32, the odd element of each pair first; an odd count ends with a zero in the odd element's place.
 template <typename X>
-ATOLL_INLINE void Convert(const char* x, int64_t inputs, float* to) {
+ATOLL_INLINE void ConvertRow(const char* x, int64_t inputs, float* to) {
   const __m256i swap = _mm256_set_epi32(6, 7, 4, 5, 2, 3, 0, 1);
   int64_t i = 0;
   for (; i + 8 <= inputs; i += 8) {
@@ -171,31 +153,7 @@ ATOLL_INLINE void StoreRow(const PanelRun& run, int64_t row, const float* value)
   }
 }
 
-template <typename Weights>
-ATOLL_INLINE int64_t BlockLength(const PanelRun& run, int64_t k) {
-  const int64_t left = run.inputs - k;
-  if (!Weights::kScaled) return left;
-  const int64_t length = k == 0 && run.first_inputs > 0 ? run.first_inputs : kScaleInputs;
-  return length < left ? length : left;
-}
-
 // ---- a group of rows times a block of weights -------------------------------------------------------------------------------
-
-// Where the group's accumulators come from and where they go.
-struct TileStep {
-  bool from_zero = true;   // else from `acc`
-  bool scaled = false;     // total = fma(scale, acc, total); else the accumulators go to `acc`
-  float scale = 0.0f;
-  float* acc = nullptr;    // [rows of the group, 64]
-  float* total = nullptr;
-};
-
-struct alignas(64) Scratch {
-  float weights[kBlockInputs * kLanes];       // [inputs in the order of use, 64]
-  float x[kGroupRowsMax * kBlockInputs];      // [rows, inputs in the order of use]
-  float acc[kPanelRowsMax * kLanes];
-  float total[kPanelRowsMax * kLanes];
-};
 
 template <int R, int V>
 ATOLL_INLINE void BeginVectors(const TileStep& step, const int64_t (&lanes)[V], __m256 (&acc)[R][V]) {
@@ -218,13 +176,6 @@ ATOLL_INLINE void EndVectors(const TileStep& step, const int64_t (&lanes)[V], co
   }
 }
 
-// A block as it is packed: `rare` as in KBlockHead.
-struct PackedBlock {
-  const char* pairs;
-  int64_t count;
-  uint64_t rare;
-};
-
 // Q quarters of the outputs from quarter `first` on, decoded on the way.
 template <typename Weights, int R, int Q>
 void DirectTile(const Weights& weights, const PackedBlock& block, int first, const float* x, const TileStep& step) {
@@ -239,7 +190,7 @@ void DirectTile(const Weights& weights, const PackedBlock& block, int first, con
       __m256 odd[2], even[2];
       weights.Floats(pair, first + q, odd, even);
       ATOLL_UNROLL for (int r = 0; r < R; ++r) {
-        const __m256 x_odd = _mm256_broadcast_ss(x + r * kBlockInputs + 2 * p), x_even = _mm256_broadcast_ss(x + r * kBlockInputs + 2 * p + 1);
+        const __m256 x_odd = _mm256_broadcast_ss(x + r * kFmaInputs + 2 * p), x_even = _mm256_broadcast_ss(x + r * kFmaInputs + 2 * p + 1);
         ATOLL_UNROLL for (int v = 0; v < 2; ++v) {
           acc[r][2 * q + v] = _mm256_fmadd_ps(even[v], x_even, _mm256_fmadd_ps(odd[v], x_odd, acc[r][2 * q + v]));
         }
@@ -268,7 +219,7 @@ ATOLL_INLINE void DirectRowsOf(int rows, const Weights& weights, const PackedBlo
 
 // 16 outputs at a time of a decoded block.
 template <int R>
-void Tile(const Scratch& scratch, int64_t inputs, const TileStep& step) {
+void Tile(const FmaScratch& scratch, int64_t inputs, const TileStep& step) {
   for (int64_t lane = 0; lane < kLanes; lane += 16) {
     const int64_t lanes[2] = {lane, lane + 8};
     __m256 acc[R][2];
@@ -277,7 +228,7 @@ void Tile(const Scratch& scratch, int64_t inputs, const TileStep& step) {
       const float* const weights = scratch.weights + i * kLanes + lane;
       const __m256 w[2] = {_mm256_load_ps(weights), _mm256_load_ps(weights + 8)};
       ATOLL_UNROLL for (int r = 0; r < R; ++r) {
-        const __m256 value = _mm256_broadcast_ss(scratch.x + r * kBlockInputs + i);
+        const __m256 value = _mm256_broadcast_ss(scratch.x + r * kFmaInputs + i);
         ATOLL_UNROLL for (int v = 0; v < 2; ++v) acc[r][v] = _mm256_fmadd_ps(w[v], value, acc[r][v]);
       }
     }
@@ -286,7 +237,7 @@ void Tile(const Scratch& scratch, int64_t inputs, const TileStep& step) {
 }
 
 // More than kDirectRowsMax rows in groups of at most six make groups of four at least.
-ATOLL_INLINE void TilesOf(int rows, const Scratch& scratch, int64_t inputs, const TileStep& step) {
+ATOLL_INLINE void TilesOf(int rows, const FmaScratch& scratch, int64_t inputs, const TileStep& step) {
   switch (rows) {
     case 4: return Tile<4>(scratch, inputs, step);
     case 5: return Tile<5>(scratch, inputs, step);
@@ -309,43 +260,29 @@ ATOLL_INLINE void DecodeFloats(const Weights& weights, const PackedBlock& block,
   }
 }
 
-template <typename Weights, typename X>
-void Panel(const PanelRun& run) {
-  Scratch scratch;
-  const Weights weights;
-  const char* pair = run.weights;
-  float* const result = Weights::kScaled ? scratch.total : scratch.acc;
-  __builtin_memset(result, 0, run.rows * kLanes * sizeof(float));
-  const bool direct = run.rows <= kDirectRowsMax;
-  const int64_t group_rows = direct ? kDirectGroupRowsMax : kGroupRowsMax, groups = (run.rows + group_rows - 1) / group_rows;
-  for (int64_t k = 0, length = 0, number = 0; k < run.inputs; k += length, ++number) {
-    length = BlockLength<Weights>(run, k);
-    for (int64_t i = 0; i < length; i += kBlockInputs) {
-      const int64_t inputs = length - i < kBlockInputs ? length - i : kBlockInputs;
-      const PackedBlock block{pair, (inputs + 1) / 2, Weights::kScaled ? run.heads[number].rare >> (i / 2) : 0};
-      pair += block.count * Weights::kPairBytes;
-      if (!direct) DecodeFloats(weights, block, scratch.weights);
-      for (int64_t group = 0; group < groups; ++group) {
-        const int64_t row0 = run.rows * group / groups, row1 = run.rows * (group + 1) / groups;
-        for (int64_t row = row0; row < row1; ++row) Convert<X>(RowOf(run, row) + (k + i) * X::kBytes, inputs, scratch.x + (row - row0) * kBlockInputs);
-        const TileStep step{.from_zero = Weights::kScaled && i == 0, .scaled = Weights::kScaled && i + inputs == length,
-                            .scale = Weights::kScaled ? run.heads[number].scale : 0.0f,
-                            .acc = scratch.acc + row0 * kLanes, .total = scratch.total + row0 * kLanes};
-        const int rows = static_cast<int>(row1 - row0);
-        if (direct) DirectRowsOf(rows, weights, block, scratch.x, step);
-        else TilesOf(rows, scratch, 2 * block.count, step);
-      }
-    }
+template <typename WeightsT, typename X>
+struct Form {
+  using Weights = WeightsT;
+  static constexpr int64_t kXBytes = X::kBytes;
+  static constexpr int64_t kDirectRowsMax = 10, kDirectGroupRowsMax = 5;   // above, decoding once for all pays
+
+  ATOLL_INLINE static void Convert(const char* x, int64_t inputs, float* to) { ConvertRow<X>(x, inputs, to); }
+  ATOLL_INLINE static void Decode(const Weights& weights, const PackedBlock& block, float* to) { DecodeFloats(weights, block, to); }
+  ATOLL_INLINE static void Direct(int rows, const Weights& weights, const PackedBlock& block, const float* x, const TileStep& step) {
+    DirectRowsOf(rows, weights, block, x, step);
   }
-  for (int64_t row = 0; row < run.rows; ++row) StoreRow(run, row, result + row * kLanes);
-}
+  ATOLL_INLINE static void Tile(int rows, const FmaScratch& scratch, int64_t inputs, const char*, const TileStep& step) {
+    TilesOf(rows, scratch, inputs, step);
+  }
+  ATOLL_INLINE static void Store(const PanelRun& run, int64_t row, const float* result) { StoreRow(run, row, result); }
+};
 
 template <typename X>
 void PanelOf(const PanelRun& run) {
   switch (run.weight_dtype) {
-    case DType::kBF16: return Panel<Bf16Weights, X>(run);
-    case DType::kF32: return Panel<F32Weights, X>(run);
-    default: return Panel<Fp8Weights, X>(run);
+    case DType::kBF16: return FmaRows<Form<Bf16Weights, X>>(run);
+    case DType::kF32: return FmaRows<Form<F32Weights, X>>(run);
+    default: return FmaRows<Form<Fp8Weights, X>>(run);
   }
 }
 

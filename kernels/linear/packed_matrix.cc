@@ -114,7 +114,9 @@ void CopyLane(const PackSource& source, const PackedMatrix& matrix, const KBlock
   const int64_t pair_bytes = PairBytes(matrix.dtype);
   const int64_t odd_offset = ByteInPair(matrix.dtype, 0, 1);
   const std::byte* from = SourceElement(source, output, block.first);
-  for (int64_t i = 0; i < block.length; ++i, from += step) std::memcpy(lane_of_pair + (i / 2) * pair_bytes + (i % 2) * odd_offset, from, sizeof(Element));
+  for (int64_t i = 0; i < block.length; ++i, from += step) {
+    std::memcpy(lane_of_pair + (i / 2) * pair_bytes + (i % 2) * odd_offset, from, sizeof(Element));
+  }
 }
 
 struct CodesFound {

@@ -10,41 +10,23 @@
 namespace atoll::kernels {
 namespace {
 
-template <typename Weights, typename X>
-void FmaRows(const PanelRun& run) {
-  FmaScratch scratch;
-  const Weights weights;
-  const char* pair = run.weights;
-  float* const result = Weights::kScaled ? scratch.total : scratch.acc;
-  __builtin_memset(result, 0, run.rows * kLanes * sizeof(float));
-  const int64_t groups = GroupCount(run.rows);
-  for (int64_t k = 0, length = 0, block = 0; k < run.inputs; k += length, ++block) {
-    length = BlockLength<Weights>(run, k);
-    for (int64_t i = 0; i < length; i += kFmaInputs) {
-      const int64_t inputs = length - i < kFmaInputs ? length - i : kFmaInputs;
-      const int64_t pairs = (inputs + 1) / 2;
-      DecodeFloats(weights, pair, pairs, RareOf<Weights>(run, block) >> (i / 2), scratch.weights);
-      pair += pairs * Weights::kPairBytes;
-      for (int64_t group = 0; group < groups; ++group) {
-        const int64_t row0 = run.rows * group / groups, row1 = run.rows * (group + 1) / groups;
-        for (int64_t row = row0; row < row1; ++row) X::Convert(RowOf(run, row) + (k + i) * X::kBytes, inputs, scratch.x + (row - row0) * kFmaInputs);
-        const TileStep step{.from_zero = Weights::kScaled && i == 0, .scaled = Weights::kScaled && i + inputs == length,
-                            .scale = ScaleOf<Weights>(run, block),
-                            .acc = scratch.acc + row0 * kLanes, .total = scratch.total + row0 * kLanes};
-        FmaTileOf<Weights>(static_cast<int>(row1 - row0), scratch, 2 * pairs, group == 0 ? pair : nullptr, step);
-      }
-    }
+template <typename WeightsT, typename X>
+struct FmaTiles {
+  using Weights = WeightsT;
+  static constexpr int64_t kXBytes = X::kBytes;
+  static constexpr int64_t kDirectRowsMax = 0, kDirectGroupRowsMax = kGroupRowsMax;   // few rows stream
+
+  ATOLL_INLINE static void Convert(const char* x, int64_t inputs, float* to) { X::Convert(x, inputs, to); }
+  ATOLL_INLINE static void Decode(const Weights& weights, const PackedBlock& block, float* to) { DecodeFloats(weights, block, to); }
+  ATOLL_INLINE static void Tile(int rows, const FmaScratch& scratch, int64_t inputs, const char* ahead, const TileStep& step) {
+    FmaTileOf<Weights>(rows, scratch, inputs, ahead, step);
   }
-  for (int64_t row = 0; row < run.rows; ++row) {
-    __m512 value[kVectors];
-    ATOLL_UNROLL for (int v = 0; v < kVectors; ++v) value[v] = _mm512_load_ps(result + row * kLanes + 16 * v);
-    StoreRow(run, row, 0, value);
-  }
-}
+  ATOLL_INLINE static void Store(const PanelRun& run, int64_t row, const float* result) { StoreRow(run, row, result); }
+};
 
 template <typename Weights, typename X>
 void FmaPanel(const PanelRun& run) {
-  if (!StreamFewRows<FmaForm<Weights, X>>(run)) FmaRows<Weights, X>(run);
+  if (!StreamFewRows<FmaForm<Weights, X>>(run)) FmaRows<FmaTiles<Weights, X>>(run);
 }
 
 template <typename Decoder, typename X>

@@ -80,12 +80,13 @@ ATOLL_INLINE void DotTileOf(int count, const char* weights, const char* const (&
 
 // The next block as bf16 pairs: fp8 decoded into `to`, bf16 where it lies.
 template <typename Weights>
-ATOLL_INLINE const char* BlockPairs(const Weights& weights, const char* pair, int64_t pairs, uint64_t rare, char* to) {
-  if constexpr (!Weights::kScaled) return pair;
-  for (int64_t p = 0; p < pairs; ++p, rare >>= 1) {
+ATOLL_INLINE const char* BlockPairs(const Weights& weights, const PackedBlock& block, char* to) {
+  if constexpr (!Weights::kScaled) return block.pairs;
+  uint64_t rare = block.rare;
+  for (int64_t p = 0; p < block.count; ++p, rare >>= 1) {
     ATOLL_UNROLL for (int half = 0; half < 2; ++half) {
       __m512i first, second;
-      weights.Pairs({pair + p * Weights::kPairBytes, (rare & 1) != 0}, half, first, second);
+      weights.Pairs({block.pairs + p * Weights::kPairBytes, (rare & 1) != 0}, half, first, second);
       _mm512_store_si512(to + p * kDotPairBytes + 128 * half, first);
       _mm512_store_si512(to + p * kDotPairBytes + 128 * half + 64, second);
     }
@@ -99,28 +100,24 @@ void DotRows(const PanelRun& run) {
   const Weights weights;
   const char* pair = run.weights;
   __builtin_memset(scratch.sums, 0, run.rows * kLanes * sizeof(float));
-  const int64_t groups = GroupCount(run.rows);
-  for (int64_t k = 0, length = 0, block = 0; k < run.inputs; k += length, ++block) {
+  const int64_t groups = GroupCount(run.rows, kGroupRowsMax);
+  for (int64_t k = 0, length = 0, number = 0; k < run.inputs; k += length, ++number) {
     length = BlockLength<Weights>(run, k);
     if (length > kDotInputs) length = kDotInputs;
-    const int64_t pairs = (length + 1) / 2;
-    const char* const decoded = BlockPairs(weights, pair, pairs, RareOf<Weights>(run, block), scratch.weights);
-    pair += pairs * Weights::kPairBytes;
+    const PackedBlock block{pair, (length + 1) / 2, RareOf<Weights>(run, number)};
+    const char* const decoded = BlockPairs(weights, block, scratch.weights);
+    pair += block.count * Weights::kPairBytes;
     for (int64_t group = 0; group < groups; ++group) {
       const int64_t row0 = run.rows * group / groups, row1 = run.rows * (group + 1) / groups;
       const char* rows[kGroupRowsMax];
       for (int64_t r = 0; r < kGroupRowsMax; ++r) rows[r] = RowOf(run, row0 + r < row1 ? row0 + r : row0) + 2 * k;
       float* const sums = scratch.sums + row0 * kLanes;
-      const TileStep step{.from_zero = Weights::kScaled, .scaled = Weights::kScaled, .scale = ScaleOf<Weights>(run, block),
+      const TileStep step{.from_zero = Weights::kScaled, .scaled = Weights::kScaled, .scale = ScaleOf<Weights>(run, number),
                           .acc = sums, .total = sums};
       DotTileOf<Weights>(static_cast<int>(row1 - row0), decoded, rows, length, group == 0 ? pair : nullptr, step);
     }
   }
-  for (int64_t row = 0; row < run.rows; ++row) {
-    __m512 value[kVectors];
-    ATOLL_UNROLL for (int v = 0; v < kVectors; ++v) value[v] = _mm512_load_ps(scratch.sums + row * kLanes + 16 * v);
-    StoreRow(run, row, 0, value);
-  }
+  for (int64_t row = 0; row < run.rows; ++row) StoreRow(run, row, scratch.sums + row * kLanes);
 }
 
 template <typename Weights>

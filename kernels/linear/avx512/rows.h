@@ -79,24 +79,11 @@ ATOLL_INLINE void StoreRow(const PanelRun& run, int64_t row, int64_t lane, const
   }
 }
 
-// Inputs of the k block that begins at k.
-template <typename Weights>
-ATOLL_INLINE int64_t BlockLength(const PanelRun& run, int64_t k) {
-  const int64_t left = run.inputs - k;
-  if (!Weights::kScaled) return left;
-  const int64_t length = k == 0 && run.first_inputs > 0 ? run.first_inputs : kScaleInputs;
-  return length < left ? length : left;
-}
-
-template <typename Weights>
-ATOLL_INLINE float ScaleOf(const PanelRun& run, int64_t block) {
-  return Weights::kScaled ? run.heads[block].scale : 0.0f;
-}
-
-// Bit p: pair p of the block has rare weights.
-template <typename Weights>
-ATOLL_INLINE uint64_t RareOf(const PanelRun& run, int64_t block) {
-  return Weights::kScaled ? run.heads[block].rare : 0;
+// The same from memory: all 64 outputs.
+ATOLL_INLINE void StoreRow(const PanelRun& run, int64_t row, const float* result) {
+  __m512 value[kVectors];
+  ATOLL_UNROLL for (int v = 0; v < kVectors; ++v) value[v] = _mm512_load_ps(result + 16 * v);
+  StoreRow(run, row, 0, value);
 }
 
 }  // namespace

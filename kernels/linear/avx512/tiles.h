@@ -10,15 +10,6 @@
 namespace atoll::kernels {
 namespace {
 
-// How one group of rows meets one decoded block: where its accumulators come from and where they go.
-struct TileStep {
-  bool from_zero = true;         // else from `acc`
-  bool scaled = false;           // total = fma(scale, acc, total); else the accumulators go to `acc`
-  float scale = 0.0f;
-  float* acc = nullptr;          // [rows of the group, 64]
-  float* total = nullptr;        // likewise
-};
-
 template <int R>
 ATOLL_INLINE void BeginTile(const TileStep& step, __m512 (&acc)[R][kVectors]) {
   ATOLL_UNROLL for (int r = 0; r < R; ++r) {
@@ -39,15 +30,6 @@ ATOLL_INLINE void EndTile(const TileStep& step, const __m512 (&acc)[R][kVectors]
     }
   }
 }
-
-constexpr int64_t kFmaInputs = 64;   // of one decoded block: 64 x 64 float32 are half of a 32 KB cache
-
-struct alignas(64) FmaScratch {
-  float weights[kFmaInputs * kLanes];       // [inputs in the order of use, 64]
-  float x[kGroupRowsMax * kFmaInputs];      // [rows, inputs in the order of use]
-  float acc[kPanelRowsMax * kLanes];
-  float total[kPanelRowsMax * kLanes];
-};
 
 // `ahead`: if not null, the packed weights of the next block, of which each input's share is fetched meanwhile.
 template <typename Weights, int R>
@@ -79,11 +61,12 @@ ATOLL_INLINE void FmaTileOf(int rows, const FmaScratch& scratch, int64_t inputs,
 }
 
 template <typename Weights>
-ATOLL_INLINE void DecodeFloats(const Weights& weights, const char* pair, int64_t pairs, uint64_t rare, float* to) {
-  for (int64_t p = 0; p < pairs; ++p, pair += Weights::kPairBytes, to += 2 * kLanes, rare >>= 1) {
+ATOLL_INLINE void DecodeFloats(const Weights& weights, const PackedBlock& block, float* to) {
+  uint64_t rare = block.rare;
+  for (int64_t p = 0; p < block.count; ++p, to += 2 * kLanes, rare >>= 1) {
     ATOLL_UNROLL for (int half = 0; half < 2; ++half) {
       __m512 odd[2], even[2];
-      weights.Floats({pair, (rare & 1) != 0}, half, odd, even);
+      weights.Floats({block.pairs + p * Weights::kPairBytes, (rare & 1) != 0}, half, odd, even);
       ATOLL_UNROLL for (int v = 0; v < 2; ++v) {
         _mm512_store_ps(to + 32 * half + 16 * v, odd[v]);
         _mm512_store_ps(to + kLanes + 32 * half + 16 * v, even[v]);
@@ -91,8 +74,6 @@ ATOLL_INLINE void DecodeFloats(const Weights& weights, const char* pair, int64_t
     }
   }
 }
-
-ATOLL_INLINE int64_t GroupCount(int64_t rows) { return (rows + kGroupRowsMax - 1) / kGroupRowsMax; }
 
 }  // namespace
 }  // namespace atoll::kernels

@@ -6,18 +6,12 @@
 
 #include <immintrin.h>
 
-#include "kernels/linear/panel.h"
+#include "kernels/linear/panel_blocks.h"
 
 namespace atoll::kernels {
 namespace {
 
 constexpr int kVectors = 4;           // of 16 outputs in a panel
-constexpr int64_t kLanes = 64;
-constexpr int64_t kScaleInputs = 128;
-constexpr int kGroupRowsMax = 6;
-
-#define ATOLL_INLINE inline __attribute__((always_inline))
-#define ATOLL_UNROLL _Pragma("GCC unroll 16")   // accumulators are arrays: only unrolled do they become registers
 
 ATOLL_INLINE int32_t LoadWord32(const char* from) {
   int32_t word;
@@ -31,10 +25,6 @@ ATOLL_INLINE int32_t LoadWord16(const char* from) {
   return word;
 }
 
-ATOLL_INLINE const char* RowOf(const PanelRun& run, int64_t row) {
-  return run.x + (run.x_rows == nullptr ? row : run.x_rows[row]) * run.x_stride;
-}
-
 ATOLL_INLINE __m512 OddFloats(__m512i pairs) { return _mm512_castsi512_ps(_mm512_and_si512(pairs, _mm512_set1_epi32(static_cast<int>(0xFFFF0000u)))); }
 ATOLL_INLINE __m512 EvenFloats(__m512i pairs) { return _mm512_castsi512_ps(_mm512_slli_epi32(pairs, 16)); }
 
@@ -45,11 +35,6 @@ ATOLL_INLINE void Prefetch(const char* from) {
 }
 
 // ---- weights: pairs as bf16 (low half of a lane the even element), or as float32 (odd, even) -------------------------------
-
-struct PackedPair {
-  const char* at;
-  bool rare;   // fp8: it has rare weights (e4m3_packing.h)
-};
 
 struct NibbleDecoder {   // 3 byte operations for 64 codes
   __m512i high = _mm512_broadcast_i32x4(_mm_load_si128(reinterpret_cast<const __m128i*>(kE4M3Packing.high)));
