@@ -102,7 +102,6 @@ def sigterm(overlay, site):
 
 @item(20, 'an expert node drains without a lost token')
 def expert_drain(overlay, site):
-    if not site.balances(): raise Waits('the router does not move replicas of a leaving node yet; its requests end with UNAVAILABLE')
     return site.processes().drained_expert()
 
 
