@@ -32,6 +32,7 @@ class Network:
 
     def __init__(self, overlay):
         self.overlay, self.policies, self.pods, self.names, self.made = overlay, Policies(overlay.all('NetworkPolicy')), {}, {}, 0
+        self.hub = self.name_server = None
 
     def __enter__(self):
         self.hub = self._namespace('hub')
@@ -47,9 +48,11 @@ class Network:
         return self
 
     def __exit__(self, *_):
-        self.name_server.kill()
-        self.name_server.communicate()
-        for name in [self.hub, *(p.where for p in self.pods.values())]: self._remove(name)
+        if self.name_server:
+            self.name_server.kill()
+            self.name_server.communicate()
+        for where in [self.hub, *(p.where for p in self.pods.values())]:
+            if where: self._remove(where)
 
     def _namespace(self, name):
         where = f'atoll-{os.getpid()}-{name}'
