@@ -50,7 +50,7 @@ class LocalCluster {
     absl::Status started = Start();
     const bool ready = started.ok();
     if (ready) {
-      std::cout << "ready " << address_ << std::endl;
+      std::cout << "http " << options_.listen_http << "\nmetrics " << options_.listen_metrics << "\nready " << address_ << std::endl;
       started = Watch();
     }
     Stop();
@@ -133,9 +133,11 @@ class LocalCluster {
   }
 
   void OnLine(Child& child, const std::string& line) {
-    if (child.spec.label != "router" || !line.starts_with("listening ")) return;
-    address_ = line.substr(10);
-    options_.listen = address_;  // a router that starts again takes the same port
+    if (child.spec.label != "router") return;
+    // A router that starts again takes the same ports.
+    if (line.starts_with("http ")) options_.listen_http = line.substr(5);
+    if (line.starts_with("metrics ")) options_.listen_metrics = line.substr(8);
+    if (line.starts_with("listening ")) address_ = options_.listen = line.substr(10);
   }
 
   void OnExit(Child& child) {

@@ -24,9 +24,13 @@ void UpOptions::Define(Options* options) {
   options->Int("--attention", &attention, {1, 64}, "attention nodes");
   options->Int("--experts", &experts, {1, 64}, "expert nodes");
   options->String("--listen", &listen, "HOST:PORT of the router; port 0 takes a free one");
+  options->String("--listen-http", &listen_http, "HOST:PORT of the OpenAI API; empty: 127.0.0.1:8000, or a free port where --listen has port 0");
+  options->String("--listen-metrics", &listen_metrics, "HOST:PORT of probes and metrics; empty: 127.0.0.1:8001, or a free port likewise");
   options->Flag("--no-restart", &no_restart, "end when a process dies, instead of starting it again under its name");
   options->Group("handed on to the router");
   HandOn(options, "--served-model-name", kRouter, "name that clients use; the folder's name when absent");
+  HandOn(options, "--api-key-file", kRouter, "file with the keys that HTTP clients must send");
+  HandOn(options, "--strict-requests", kRouter, "refuse HTTP requests with unknown fields", true);
   HandOn(options, "--max-num-requests", kRouter, "requests running at once, beyond them a request is refused");
   HandOn(options, "--mixed-numerics", kRouter, "admit nodes whose kernels give other bits", true);
   HandOn(options, "--shutdown-timeout", kRouter, "seconds that running requests get at the end");
@@ -60,6 +64,8 @@ std::vector<std::string> UpOptions::HandedTo(unsigned role) const {
 
 std::vector<std::string> UpOptions::RouterArguments() const {
   std::vector<std::string> arguments{"--model=" + model, "--listen=" + listen, absl::StrCat("--min-expert-nodes=", experts)};
+  if (!listen_http.empty()) arguments.push_back("--listen-http=" + listen_http);
+  if (!listen_metrics.empty()) arguments.push_back("--listen-metrics=" + listen_metrics);
   for (std::string& argument : HandedTo(kRouter)) arguments.push_back(std::move(argument));
   return arguments;
 }

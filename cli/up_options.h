@@ -15,6 +15,8 @@ namespace atoll::cli {
 struct UpOptions {
   std::string model;
   std::string listen = "127.0.0.1:50051";
+  std::string listen_http;     // empty: the router's own default
+  std::string listen_metrics;  // likewise
   int64_t attention = 1;
   int64_t experts = 2;
   bool no_restart = false;

@@ -5,12 +5,16 @@
 #include <utility>
 
 #include "base/log.h"
+#include "base/options.h"
 
 namespace atoll::router {
 namespace {
 
 constexpr int64_t kTickMs = 25;
 constexpr int64_t kHeartbeatMs = 50;
+constexpr int64_t kStuckNs = 5'000'000'000;
+constexpr char kListenHttp[] = "127.0.0.1:8000";
+constexpr char kListenMetrics[] = "127.0.0.1:8001";
 constexpr char kServiceName[] = "atoll.v1.InferenceService";
 
 ClusterOptions ClusterOptionsOf(const RouterConfig& config, const ServedModel& model) {
@@ -58,10 +62,51 @@ absl::Status App::Listen() {
                                       .peer_silence_ms = static_cast<int32_t>(config_.peer_silence_ms)};
   cluster_service_ = MakeClusterService(options, &control_, &front_door_, &clock_);
   ATOLL_ASSIGN_OR_RETURN(server_, net::GrpcServer::Start({.listen = config_.listen}, {inference_service_.get(), cluster_service_.get()}));
+  ATOLL_RETURN_IF_ERROR(ListenHttp());
   for (const char* name : {kServiceName, "attention", "expert"}) server_->SetServing(name, false);
   server_->SetServing("router", true);
+  ticked_ns_ = clock_.NowNs();
   ticker_ = std::thread([this] { Tick(); });
   return absl::OkStatus();
+}
+
+absl::Status App::ListenHttp() {
+  http::HttpConfig config = config_.http;
+  config.listen_http = http::ListenAddressOr(config.listen_http, kListenHttp, config_.listen);
+  config.listen_metrics = http::ListenAddressOr(config.listen_metrics, kListenMetrics, config_.listen);
+  const http::OpenAiSurroundings surroundings{.front_door = &front_door_,
+                                              .worker = &worker_,
+                                              .health = [this] { return Health(); },
+                                              .version = VersionText(),
+                                              .strict_requests = config.strict_requests};
+  ATOLL_ASSIGN_OR_RETURN(http_, http::HttpDoor::Start(config, surroundings, {}));
+  return absl::OkStatus();
+}
+
+http::ClusterHealth App::Health() const {
+  const ClusterReport report = control_.Report(false);
+  if (report.ready) was_ready_ = true;
+  http::ClusterHealth health{.ready = report.ready,
+                             .not_ready_reason = report.not_ready_reason,
+                             .was_ready = was_ready_,
+                             .draining = draining_,
+                             .stuck = clock_.NowNs() - ticked_ns_ > kStuckNs,
+                             .missing_expert_nodes = config_.min_expert_nodes,
+                             .nodes = {}};
+  for (const NodeReport& node : report.nodes) {
+    const bool expert = node.node.hello.role == NodeRole::kExpert;
+    const bool lost = node.state == NodeState::kLost;
+    if (expert && !lost) --health.missing_expert_nodes;
+    health.nodes.push_back({.node_id = node.node.hello.node_id,
+                            .expert = expert,
+                            .ready = node.state == NodeState::kReady,
+                            .lost = lost,
+                            .loading = node.state == NodeState::kLoading,
+                            .loaded_bytes = node.node.heartbeat.loaded_bytes,
+                            .to_load_bytes = node.node.heartbeat.to_load_bytes});
+  }
+  health.missing_expert_nodes = std::max<int64_t>(health.missing_expert_nodes, 0);
+  return health;
 }
 
 // Called with the control's lock; the server exists, since nodes come through it.
@@ -74,6 +119,7 @@ void App::OnHealth(const HealthView& health) {
 void App::Tick() {
   int64_t next_ns = clock_.NowNs();
   while (!stop_ticking_) {
+    ticked_ns_ = clock_.NowNs();
     control_.Tick();
     front_door_.Tick();
     next_ns = std::max(next_ns + kTickMs * 1000000, clock_.NowNs());
@@ -95,12 +141,14 @@ void App::WaitForRequests() {
 void App::Shutdown() {
   if (std::exchange(shut_down_, true)) return;
   if (server_ == nullptr) return;
+  draining_ = true;
   server_->StopServing();
   front_door_.Drain();
   WaitForRequests();
   front_door_.FailAll(absl::UnavailableError("the router is shutting down; ask another one"));
+  if (http_ != nullptr) http_->Shutdown(std::chrono::milliseconds(500));
   stop_ticking_ = true;
-  ticker_.join();
+  if (ticker_.joinable()) ticker_.join();
   control_.Shutdown(absl::UnavailableError("the router is shutting down"));
   server_->Shutdown(std::chrono::milliseconds(500));
 }

@@ -13,6 +13,7 @@
 #include "router/config.h"
 #include "router/control/cluster_control.h"
 #include "router/control/cluster_service.h"
+#include "router/http/http_door.h"
 #include "router/inference/front_door.h"
 #include "router/inference/inference_service.h"
 #include "router/inference/served_model.h"
@@ -28,6 +29,8 @@ class App {
   ~App();
 
   const std::string& address() const { return server_->address(); }
+  const std::string& http_address() const { return http_->http_address(); }
+  const std::string& metrics_address() const { return http_->metrics_address(); }
 
   // Refuses new requests, waits for the running ones up to the shutdown timeout, cancels what is left and ends.
   void Shutdown();
@@ -40,6 +43,8 @@ class App {
  private:
   App(const RouterConfig& config, ServedModel model);
   absl::Status Listen();
+  absl::Status ListenHttp();
+  http::ClusterHealth Health() const;
   void Tick();
   void WaitForRequests();
   void OnHealth(const HealthView& health);
@@ -49,11 +54,15 @@ class App {
   const ServedModel model_;
   ClusterControl control_;
   FrontDoor front_door_;
+  std::unique_ptr<http::HttpDoor> http_;  // before the worker, whose last work may still answer through it
   Worker worker_;
   std::unique_ptr<grpc::Service> inference_service_;
   std::unique_ptr<grpc::Service> cluster_service_;
   std::unique_ptr<net::GrpcServer> server_;
   std::atomic<bool> hurry_{false};
+  std::atomic<bool> draining_{false};
+  mutable std::atomic<bool> was_ready_{false};
+  std::atomic<int64_t> ticked_ns_{0};
   std::atomic<bool> stop_ticking_{false};
   std::thread ticker_;
   bool shut_down_ = false;

@@ -6,6 +6,7 @@
 #include <string>
 
 #include "router/admission.h"
+#include "router/http/http_door.h"
 
 namespace atoll::router {
 
@@ -13,6 +14,7 @@ struct RouterConfig {
   std::string model;                       // checkpoint folder
   std::string served_model_name;           // empty: the folder's name
   std::string listen = "127.0.0.1:50051";  // HOST:PORT; port 0 picks a free one
+  http::HttpConfig http;
   AdmissionLimits admission;
   int64_t min_expert_nodes = 1;
   int64_t peer_silence_ms = 500;

@@ -23,6 +23,11 @@ void Define(RouterConfig& config, double& shutdown_timeout_s, atoll::Options& op
   options.String("--served-model-name", &config.served_model_name, "name that clients may ask for; empty: the folder's name");
   options.Group("serving");
   options.String("--listen", &config.listen, "HOST:PORT for clients and nodes; port 0 picks a free one");
+  options.String("--listen-http", &config.http.listen_http, "HOST:PORT of the OpenAI API; empty: 127.0.0.1:8000, or a free port where --listen has port 0");
+  options.String("--listen-metrics", &config.http.listen_metrics, "HOST:PORT of probes and metrics; empty: 127.0.0.1:8001, or a free port likewise");
+  options.String("--api-key-file", &config.http.api_key_file, "file with the keys that HTTP clients must send, one a line; empty: none needed");
+  options.List("--allow-origin", &config.http.allowed_origins, "origin whose web pages may use the API (CORS), * for all; none: off");
+  options.Flag("--strict-requests", &config.http.strict_requests, "refuse HTTP requests with unknown fields, instead of ignoring those");
   options.Int("--max-num-requests", &config.admission.requests_max, {1, 1 << 20}, "requests that run or wait at most");
   options.Int("--max-queued-tokens", &config.admission.queued_prompt_tokens_max, {1, int64_t{1} << 40},
               "prompt tokens of requests that wait for their first token, at most");
@@ -71,12 +76,13 @@ void ShutDown(App& app, const sigset_t& signals) {
 int Run(const RouterConfig& config) {
   const sigset_t signals = BlockStopSignals();
   atoll::net::PrepareGrpc();
+  atoll::router::http::RaiseOpenFiles();
   absl::StatusOr<std::unique_ptr<App>> app = App::Start(config);
   if (!app.ok()) {
     atoll::LogError(app.status().message());
     return absl::IsUnavailable(app.status()) ? 1 : kExitConfiguration;
   }
-  std::printf("listening %s\n", (*app)->address().c_str());
+  std::printf("http %s\nmetrics %s\nlistening %s\n", (*app)->http_address().c_str(), (*app)->metrics_address().c_str(), (*app)->address().c_str());
   std::fflush(stdout);
   const int signal_number = WaitForSignal(signals);
   atoll::LogInfo("got signal ", signal_number, ", shutting down");

@@ -24,12 +24,13 @@ void ChoiceDelta::Clear() {
   text.clear();
   tokens.clear();
   finish.reset();
+  stop_string.clear();
 }
 
 ChoiceStream::ChoiceStream(uint32_t index, const Request& request, const model::Tokenizer* tokenizer,
                            const std::vector<int32_t>& eos_ids)
     : request_(request), eos_ids_(eos_ids), stop_matcher_(request.stop) {
-  if (tokenizer != nullptr) detokenizer_.emplace(*tokenizer, model::SpecialTokens::kSkip);
+  if (tokenizer != nullptr) detokenizer_.emplace(*tokenizer, request.keep_special_tokens ? model::SpecialTokens::kKeep : model::SpecialTokens::kSkip);
   delta_.index = index;
 }
 
@@ -57,7 +58,7 @@ void ChoiceStream::OnToken(SampledToken token) {
     delta_.text += text;
   } else if (stop_matcher_.Append(text, delta_.text)) {
     ended_here_ = true;
-    Finish(FinishReason::kStop);
+    FinishByStopString();
   }
 }
 
@@ -75,12 +76,18 @@ absl::Status ChoiceStream::OnEnd(const SequenceEnd& end) {
     return absl::UnavailableError("the attention node cancelled the sequence, which nobody here had asked for; try again");
   }
   if (detokenizer_ && stop_matcher_.Append(detokenizer_->Flush(), delta_.text)) {
-    Finish(FinishReason::kStop);
+    FinishByStopString();
     return absl::OkStatus();
   }
   stop_matcher_.Flush(delta_.text);
   Finish(end.reason == EndReason::kStop ? FinishReason::kStop : FinishReason::kLength);
   return absl::OkStatus();
+}
+
+void ChoiceStream::FinishByStopString() {
+  delta_.stop_string = stop_matcher_.match();
+  if (request_.include_stop_string) delta_.text += delta_.stop_string;
+  Finish(FinishReason::kStop);
 }
 
 void ChoiceStream::Finish(FinishReason reason) {

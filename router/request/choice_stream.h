@@ -24,6 +24,7 @@ struct ChoiceDelta {
   std::string text;
   std::vector<SampledToken> tokens;
   std::optional<FinishReason> finish;
+  std::string stop_string;  // that matched, beside a finish
 
   bool empty() const { return text.empty() && tokens.empty() && !finish; }
   // Memory that it holds here and in the message that it becomes, about.
@@ -56,6 +57,7 @@ class ChoiceStream {
   void OnToken(SampledToken token);
   bool LeavesText(int32_t token_id) const;
   absl::Status OnEnd(const SequenceEnd& end);
+  void FinishByStopString();
   void Finish(FinishReason reason);
 
   const Request& request_;

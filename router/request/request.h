@@ -44,6 +44,8 @@ struct StoppingCall {
   std::vector<std::string> stop;
   std::vector<int32_t> stop_token_ids;
   bool ignore_eos = false;
+  bool include_stop_string = false;  // the text ends with the match, not before it
+  bool keep_special_tokens = false;  // they leave their content in the text
 };
 
 struct GenerateCall {
@@ -81,6 +83,8 @@ struct Request {
   std::vector<std::string> stop;
   std::vector<int32_t> stop_token_ids;
   bool ignore_eos = false;
+  bool include_stop_string = false;
+  bool keep_special_tokens = false;
   int32_t logprobs = -1;  // alternatives per token; -1: none asked for
   int64_t deadline_ms = 0;  // from admission on
 };

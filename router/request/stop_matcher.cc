@@ -43,6 +43,7 @@ bool StopMatcher::Append(std::string_view text, std::string& released) {
     released.append(held_, 0, certain);
     held_.erase(0, certain);
     if (match > 0) {
+      match_ = held_;
       held_.clear();
       return true;
     }

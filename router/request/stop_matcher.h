@@ -19,6 +19,9 @@ class StopMatcher {
   // before it has then been released, and nothing may follow.
   bool Append(std::string_view text, std::string& released);
 
+  // The stop string that was complete.
+  const std::string& match() const { return match_; }
+
   // Releases what was held back: the sequence has ended without a match.
   void Flush(std::string& released);
 
@@ -34,6 +37,7 @@ class StopMatcher {
 
   std::vector<Pattern> patterns_;
   std::string held_;
+  std::string match_;
 };
 
 }  // namespace atoll::router

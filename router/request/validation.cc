@@ -204,6 +204,8 @@ absl::StatusOr<Request> MakeRequest(GenerateCall call, std::vector<int32_t> prom
   request.stop = std::move(call.stopping.stop);
   request.stop_token_ids = std::move(call.stopping.stop_token_ids);
   request.ignore_eos = call.stopping.ignore_eos;
+  request.include_stop_string = call.stopping.include_stop_string;
+  request.keep_special_tokens = call.stopping.keep_special_tokens;
   request.logprobs = call.logprobs.value_or(-1);
   request.deadline_ms = std::min(call.deadline_ms.value_or(limits.deadline_ms_max), limits.deadline_ms_max);
   return request;

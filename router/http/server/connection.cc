@@ -172,6 +172,7 @@ void Connection::AppendPiece(std::string_view piece) {
 
 void Connection::Write(uint64_t number, std::string_view piece, Written written) {
   if (!IsPresent(number)) return written(false);
+  if (piece.empty()) return written(true);
   AppendPiece(piece);
   out_written_.push_back(std::move(written));
   Flush();

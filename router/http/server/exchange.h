@@ -22,7 +22,7 @@ class Exchange {
   // some silence `pulse` is sent, again and again, and the head before it.
   virtual void Stream(Response head, std::string pulse) = 0;
   // `written` is called once: true when the kernel has taken the piece, false when the client has gone. Whoever writes bounds
-  // what waits by waiting for it.
+  // what waits by waiting for it. Nothing is sent for an empty piece.
   virtual void Write(std::string piece, std::function<void(bool)> written) = 0;
   // The stream is whole with this piece.
   virtual void Finish(std::string piece) = 0;

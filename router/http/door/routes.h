@@ -1,0 +1,52 @@
+#pragma once
+
+// Which handler answers a method and path, and what every request of a port goes through before.
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "router/http/door/api_keys.h"
+#include "router/http/server/exchange.h"
+
+namespace atoll::router::http {
+
+struct DoorPolicy {
+  ApiKeys keys;
+  std::vector<std::string> allowed_origins;  // of pages in other places; "*": all; none: CORS is off
+};
+
+// Immutable once it serves.
+class Routes {
+ public:
+  explicit Routes(DoorPolicy policy = {}) : policy_(std::move(policy)) {}
+
+  // HEAD goes where GET does. An `open` route needs no key.
+  void Add(const std::string& method, const std::string& path, Handler handler, bool open = false);
+  // Answered at once from here.
+  void AddAnswer(const std::string& path, std::function<Response(const Request&)> answer, bool open = false);
+  // Every path that begins so and has no route of its own.
+  void AddBelow(const std::string& method, const std::string& prefix, Handler handler);
+
+  // 404 and 405 where there is no route, 401 without a key, 415 for a body that is compressed. Each answer carries the
+  // request's x-request-id, or a new one.
+  void Handle(Request request, std::shared_ptr<Exchange> exchange) const;
+
+ private:
+  struct Route {
+    std::map<std::string, Handler> by_method;
+    bool open = false;
+  };
+  const Route* Find(const std::string& path) const;
+  Headers HeadersFor(const Request& request) const;
+  bool AllowsOrigin(std::string_view origin) const;
+  Response Preflight(const Request& request) const;
+
+  const DoorPolicy policy_;
+  std::map<std::string, Route> exact_;
+  std::map<std::string, Route> below_;
+};
+
+}  // namespace atoll::router::http
