@@ -12,6 +12,7 @@ struct AttentionCore::Live {
 
   Sequence sequence;
   SequenceSampler sampler;
+  std::vector<SampledToken> prompt;  // log-probabilities that this step brought
   int32_t event = -1;  // its event of this step
   bool ended = false;
   bool silent = false;  // nobody wants its events
@@ -26,14 +27,29 @@ class AttentionCore::Reader final : public LogitsReader {
     SampleWish wishes[kHeadRows];
     SampleResult results[kHeadRows];
     for (size_t i = 0; i < rows.size(); ++i) {
-      const Live& live = core_.LiveOfShare(core_.plan_.rows[rows[i]].sequence);
-      wishes[i] = {&live.sampler, live.sequence.generated_count(), live.sequence.request().logprobs};
+      const StepRow& row = core_.plan_.rows[rows[i]];
+      const Live& live = core_.LiveOfShare(row.sequence);
+      const bool last = row.position + 1 == live.sequence.known();
+      wishes[i] = {&live.sampler, live.sequence.generated_count(), live.sequence.request().logprobs,
+                   last ? -1 : live.sequence.tokens()[row.position + 1]};
     }
     core_.sampler_.Sample(logits, {wishes, rows.size()}, {results, rows.size()});
-    for (size_t i = 0; i < rows.size(); ++i) core_.results_[core_.plan_.rows[rows[i]].sequence] = std::move(results[i]);
+    for (size_t i = 0; i < rows.size(); ++i) {
+      const StepRow& row = core_.plan_.rows[rows[i]];
+      if (wishes[i].given < 0) core_.results_[row.sequence] = std::move(results[i]);
+      else KeepPrompt(row, std::move(results[i]));
+    }
   }
 
  private:
+  // Rows of a sequence come in position order.
+  void KeepPrompt(const StepRow& row, SampleResult result) {
+    Live& live = core_.LiveOfShare(row.sequence);
+    if (!result.status.ok()) core_.outcome_.sequences[row.sequence] = std::move(result.status);
+    live.sequence.TellPromptLogprob(row.position);
+    live.prompt.push_back(std::move(result.token));
+  }
+
   AttentionCore& core_;
 };
 
@@ -189,6 +205,7 @@ void AttentionCore::FinishStep() {
     Sequence& sequence = live.sequence;
     AddTimes(outcome_.times, sequence.times());
     sequence.AddComputed(shares_[i].row_count, static_cast<int64_t>(plan_.step));
+    if (!live.prompt.empty()) EventOf(live).prompt = std::exchange(live.prompt, {});
     if (!outcome_.sequences[i].ok()) Fail(live, outcome_.sequences[i]);
     else if (sequence.computed() == sequence.known()) AddToken(live, results_[i]);
   }
@@ -219,7 +236,7 @@ void AttentionCore::End(Live& live, EndReason reason, absl::Status status) {
 SequenceEvent& AttentionCore::EventOf(Live& live) {
   if (live.event < 0) {
     live.event = static_cast<int32_t>(events_.size());
-    events_.push_back({live.sequence.key(), {}, std::nullopt, std::nullopt});
+    events_.push_back({live.sequence.key(), {}, std::nullopt, std::nullopt, {}});
   }
   return events_[live.event];
 }

@@ -44,6 +44,7 @@ struct SequenceRequest {
   std::vector<int32_t> stop_token_ids;
   bool ignore_eos = false;
   int32_t logprobs = -1;     // alternatives per token; -1: no logprobs
+  bool prompt_logprobs = false;  // of the prompt's tokens from the second on, too
   int64_t deadline_ns = 0;   // on the core's clock; 0: none
   bool report_times = false; // every event has `times`
 };
@@ -81,6 +82,7 @@ struct SequenceEvent {
   std::vector<SampledToken> tokens;
   std::optional<SequenceEnd> end;
   std::optional<StageTimes> times;  // so far, where asked for
+  std::vector<SampledToken> prompt = {};  // log-probabilities of prompt tokens, where asked for
 };
 
 }  // namespace atoll::attention_node

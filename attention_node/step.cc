@@ -15,7 +15,7 @@ void AddRows(const StepShare& share, StepPlan& plan) {
                          .position = position,
                          .position_class = sequence.ClassOf(position),
                          .sequence = index,
-                         .sample = position + 1 == sequence.known()});
+                         .sample = position + 1 == sequence.known() || sequence.WantsPromptLogprob(position)});
   }
 }
 

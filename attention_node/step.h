@@ -18,7 +18,7 @@ struct StepRow {
   int32_t position = 0;
   PositionClass position_class = PositionClass::kPrompt;
   int32_t sequence = 0;  // index into StepPlan::sequences
-  bool sample = false;   // logits are wanted: the next token of the sequence comes from here
+  bool sample = false;   // logits are wanted: for the next token of the sequence, or for a prompt token's log-probability
 };
 
 struct StepSequence {

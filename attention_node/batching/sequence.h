@@ -40,6 +40,13 @@ class Sequence {
   const std::vector<PageId>& pages() const { return pages_; }
   StageTimes& times() { return times_; }
 
+  // Whether the logits at `position` of the prompt are to tell the log-probability of the token after it: once, also when
+  // the position is computed again.
+  bool WantsPromptLogprob(int32_t position) const {
+    return request_.prompt_logprobs && position >= prompt_told_ && position + 1 < prompt_count();
+  }
+  void TellPromptLogprob(int32_t position) { prompt_told_ = position + 1; }
+
   // Takes `count` pages of `pool`, which has them; `memory` is where page 0 lies.
   void TakePages(int32_t count, PagePool& pool, std::byte* memory, size_t page_bytes);
   void ReleasePages(PagePool& pool);
@@ -55,6 +62,7 @@ class Sequence {
   int64_t waiting_since_ns_;
   bool running_ = false;
   int32_t computed_ = 0;
+  int32_t prompt_told_ = 0;  // positions whose log-probabilities are out
   int64_t last_step_ = 0;
   std::vector<PageId> pages_;
   std::vector<std::byte*> page_addresses_;

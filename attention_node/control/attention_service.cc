@@ -50,6 +50,7 @@ SequenceRequest FromProto(const v1::SubmitSequence& proto, uint64_t stream, int6
   request.stop_token_ids = ToVector<int32_t>(proto.stop_token_ids());
   request.ignore_eos = proto.ignore_eos();
   request.logprobs = proto.logprobs();
+  request.prompt_logprobs = proto.prompt_logprobs();
   request.report_times = proto.report_times();
   if (proto.deadline_ms() > 0) request.deadline_ns = now_ns + proto.deadline_ms() * kNsPerMs;
   return request;
@@ -83,15 +84,17 @@ void ToProto(const SequenceEnd& end, v1::SequenceEnd* proto) {
   ToProto(end.times, proto->mutable_times());
 }
 
+void ToProto(const SampledToken& token, v1::SampledToken* proto) {
+  proto->set_token_id(token.token_id);
+  proto->set_logprob(token.logprob);
+  proto->mutable_top_ids()->Add(token.top_ids.begin(), token.top_ids.end());
+  proto->mutable_top_logprobs()->Add(token.top_logprobs.begin(), token.top_logprobs.end());
+}
+
 void ToProto(const SequenceEvent& event, v1::SequenceEvent* proto) {
   proto->set_sequence_id(event.key.id);
-  for (const SampledToken& token : event.tokens) {
-    v1::SampledToken* sampled = proto->add_tokens();
-    sampled->set_token_id(token.token_id);
-    sampled->set_logprob(token.logprob);
-    sampled->mutable_top_ids()->Add(token.top_ids.begin(), token.top_ids.end());
-    sampled->mutable_top_logprobs()->Add(token.top_logprobs.begin(), token.top_logprobs.end());
-  }
+  for (const SampledToken& token : event.tokens) ToProto(token, proto->add_tokens());
+  for (const SampledToken& token : event.prompt) ToProto(token, proto->add_prompt());
   if (event.end) ToProto(*event.end, proto->mutable_end());
   if (event.times) ToProto(*event.times, proto->mutable_times());
 }

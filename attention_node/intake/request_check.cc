@@ -34,6 +34,7 @@ absl::Status CheckRequest(const SequenceRequest& request, const RequestBounds& b
   ATOLL_RETURN_IF_ERROR(CheckRange("prompt_ids and max_tokens together", prompt + request.max_tokens, 0, bounds.positions_max));
   ATOLL_RETURN_IF_ERROR(CheckRange("min_tokens", request.min_tokens, 0, request.max_tokens));
   ATOLL_RETURN_IF_ERROR(CheckRange("logprobs", request.logprobs, -1, std::min(kLogprobsMax, bounds.vocabulary)));
+  if (request.prompt_logprobs && request.logprobs < 0) return absl::InvalidArgumentError("prompt_logprobs without logprobs");
   if (const kernels::KernelError error = kernels::CheckSamplingParams(SamplingParamsOf(request.sampling), bounds.vocabulary); !error.ok()) {
     return absl::InvalidArgumentError(error.text);
   }

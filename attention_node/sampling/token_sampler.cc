@@ -27,7 +27,10 @@ void TokenSampler::Sample(ConstMatrixView logits, std::span<const SampleWish> wi
     rows_[i] = wishes[i].sampler->RowFor({logits.RowAs<float>(static_cast<int64_t>(i)), width}, wishes[i].generated);
   }
   MustRun(sampler_.Run(context_, std::span(rows_).first(count), std::span(tokens_).first(count)), "sampling");
-  for (size_t i = 0; i < count; ++i) results[i] = {StatusOf(tokens_[i].outcome), {.token_id = tokens_[i].token, .top_ids = {}, .top_logprobs = {}}};
+  for (size_t i = 0; i < count; ++i) {
+    const int32_t given = wishes[i].given;
+    results[i] = {StatusOf(tokens_[i].outcome), {.token_id = given >= 0 ? given : tokens_[i].token, .top_ids = {}, .top_logprobs = {}}};
+  }
   AddLogprobs(logits, wishes, results);
 }
 

@@ -16,11 +16,12 @@
 
 namespace atoll::attention_node {
 
-// One row to sample: the next token of a sequence.
+// One row to sample: the next token of a sequence, or a prompt's row whose next token is given.
 struct SampleWish {
   const SequenceSampler* sampler = nullptr;
   int32_t generated = 0;  // tokens that the sequence has already
   int32_t logprobs = -1;  // alternatives; -1: no logprobs
+  int32_t given = -1;     // the next token: none is chosen, only log-probabilities are wanted
 };
 
 struct SampleResult {

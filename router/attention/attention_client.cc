@@ -48,6 +48,7 @@ v1::RunRequest MakeSubmit(const RequestStream& stream, int32_t choice) {
   submit.mutable_stop_token_ids()->Assign(request.stop_token_ids.begin(), request.stop_token_ids.end());
   submit.set_ignore_eos(request.ignore_eos);
   submit.set_logprobs(request.logprobs);
+  submit.set_prompt_logprobs(request.prompt_logprobs);
   submit.set_report_times(!request.stop.empty());
   submit.set_deadline_ms(static_cast<uint32_t>(std::min<int64_t>(request.deadline_ms, UINT32_MAX)));
   return message;
@@ -95,6 +96,7 @@ SequenceEvent ReadEvent(const v1::SequenceEvent& from) {
   SequenceEvent event;
   event.tokens.reserve(from.tokens_size());
   for (const v1::SampledToken& token : from.tokens()) event.tokens.push_back(ReadToken(token));
+  for (const v1::SampledToken& token : from.prompt()) event.prompt.push_back(ReadToken(token));
   if (from.has_end()) event.end = ReadEnd(from.end());
   if (from.has_times()) event.times = ReadTimes(from.times());
   return event;

@@ -22,6 +22,7 @@ size_t ChoiceDelta::bytes() const {
 
 void ChoiceDelta::Clear() {
   text.clear();
+  prompt.clear();
   tokens.clear();
   finish.reset();
   stop_string.clear();
@@ -36,6 +37,9 @@ ChoiceStream::ChoiceStream(uint32_t index, const Request& request, const model::
 
 absl::Status ChoiceStream::OnEvent(SequenceEvent event) {
   if (event.times) times_ = *event.times;
+  prompt_told_ += event.prompt.size();
+  delta_.prompt.insert(delta_.prompt.end(), event.prompt.begin(), event.prompt.end());
+  if (tokens_ == 0 && !event.tokens.empty()) ATOLL_RETURN_IF_ERROR(CheckPrompt());
   for (SampledToken& token : event.tokens) {
     if (ended_) return absl::OkStatus();
     if (tokens_ >= request_.max_tokens) {
@@ -45,6 +49,12 @@ absl::Status ChoiceStream::OnEvent(SequenceEvent event) {
   }
   if (ended_ || !event.end) return absl::OkStatus();
   return OnEnd(*event.end);
+}
+
+absl::Status ChoiceStream::CheckPrompt() const {
+  const size_t expected = request_.prompt_logprobs ? request_.prompt_ids.size() - 1 : 0;
+  if (prompt_told_ == expected) return absl::OkStatus();
+  return absl::InternalError(absl::StrCat("the attention node sent ", prompt_told_, " log-probabilities of prompt tokens, expected ", expected));
 }
 
 void ChoiceStream::OnToken(SampledToken token) {

@@ -22,12 +22,13 @@ enum class FinishReason { kStop, kLength };
 struct ChoiceDelta {
   uint32_t index = 0;
   std::string text;
+  std::vector<SampledToken> prompt;  // of the prompt's tokens from the second on; beside the first token
   std::vector<SampledToken> tokens;
   std::optional<FinishReason> finish;
   std::string stop_string;  // that matched, beside a finish
 
   bool empty() const { return text.empty() && tokens.empty() && !finish; }
-  // Memory that it holds here and in the message that it becomes, about.
+  // Memory that it holds here and in the message that it becomes, about; without `prompt`, which the request bounds.
   size_t bytes() const;
   // For the next use; keeps capacity.
   void Clear();
@@ -56,6 +57,7 @@ class ChoiceStream {
  private:
   void OnToken(SampledToken token);
   bool LeavesText(int32_t token_id) const;
+  absl::Status CheckPrompt() const;
   absl::Status OnEnd(const SequenceEnd& end);
   void FinishByStopString();
   void Finish(FinishReason reason);
@@ -67,6 +69,7 @@ class ChoiceStream {
   ChoiceDelta delta_;
   StageTimes times_;
   int64_t tokens_ = 0;
+  size_t prompt_told_ = 0;
   bool ended_ = false;
   bool ended_here_ = false;
 };

@@ -56,6 +56,7 @@ struct GenerateCall {
   StoppingCall stopping;
   std::optional<int32_t> n;
   std::optional<int32_t> logprobs;
+  bool prompt_logprobs = false;        // of the prompt's tokens too; needs logprobs
   std::optional<int64_t> deadline_ms;  // that are left; nothing: the client set none
 };
 
@@ -86,6 +87,7 @@ struct Request {
   bool include_stop_string = false;
   bool keep_special_tokens = false;
   int32_t logprobs = -1;  // alternatives per token; -1: none asked for
+  bool prompt_logprobs = false;
   int64_t deadline_ms = 0;  // from admission on
 };
 

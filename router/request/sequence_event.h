@@ -41,8 +41,9 @@ struct SequenceEnd {
 };
 
 struct SequenceEvent {
-  std::vector<SampledToken> tokens;
-  std::optional<SequenceEnd> end;
+  std::vector<SampledToken> prompt = {};  // log-probabilities of prompt tokens from the second on, before the first token
+  std::vector<SampledToken> tokens = {};
+  std::optional<SequenceEnd> end = {};
   std::optional<StageTimes> times;  // so far; in every event of a request with stop strings
 };
 

@@ -190,6 +190,11 @@ absl::Status ValidateCall(const GenerateCall& call, const RequestLimits& limits)
 absl::StatusOr<Request> MakeRequest(GenerateCall call, std::vector<int32_t> prompt_ids, const RequestLimits& limits) {
   const auto prompt_tokens = static_cast<int64_t>(prompt_ids.size());
   ATOLL_RETURN_IF_ERROR(CheckContext(prompt_tokens, call.stopping.max_tokens, limits.context_length));
+  const int64_t prompt_logprobs = call.prompt_logprobs ? prompt_tokens * call.n.value_or(1) * (1 + call.logprobs.value_or(0)) : 0;
+  if (prompt_logprobs > kPromptLogprobsMax) {
+    return InvalidField("logprobs", absl::StrCat("the prompt's would be ", prompt_logprobs, " with their alternatives, at most ", kPromptLogprobsMax,
+                                                 " are given; ask for fewer alternatives, or in parts"));
+  }
   Request request;
   request.max_tokens = static_cast<int32_t>(call.stopping.max_tokens.value_or(limits.context_length - prompt_tokens));
   request.min_tokens = static_cast<int32_t>(call.stopping.min_tokens.value_or(0));
@@ -207,6 +212,7 @@ absl::StatusOr<Request> MakeRequest(GenerateCall call, std::vector<int32_t> prom
   request.include_stop_string = call.stopping.include_stop_string;
   request.keep_special_tokens = call.stopping.keep_special_tokens;
   request.logprobs = call.logprobs.value_or(-1);
+  request.prompt_logprobs = call.prompt_logprobs && request.logprobs >= 0;
   request.deadline_ms = std::min(call.deadline_ms.value_or(limits.deadline_ms_max), limits.deadline_ms_max);
   return request;
 }

@@ -19,6 +19,7 @@ inline constexpr size_t kLogitBiasesMax = 1024;
 inline constexpr size_t kRequestIdBytesMax = 128;
 inline constexpr size_t kModelNameBytesMax = 256;
 inline constexpr size_t kChatMessagesMax = 4096;
+inline constexpr int64_t kPromptLogprobsMax = 1 << 19;  // of one request, alternatives counted
 
 // What the served model allows, and its defaults.
 struct RequestLimits {

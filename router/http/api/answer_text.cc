@@ -1,6 +1,7 @@
 #include "router/http/api/answer_text.h"
 
 #include <algorithm>
+#include <cmath>
 
 #include "absl/strings/str_format.h"
 #include "base/utf8.h"
@@ -149,7 +150,10 @@ void AnswerText::AppendCompletionLogprobs(const AnswerChoice& choice, std::strin
   out += "{\"tokens\":";
   AppendList(choice.tokens, out, [&](const SampledToken& token) { AppendJsonString(TokenText(token.token_id), out); });
   out += ",\"token_logprobs\":";
-  AppendList(choice.tokens, out, [&](const SampledToken& token) { AppendJsonFloat(token.logprob, out); });
+  AppendList(choice.tokens, out, [&](const SampledToken& token) {
+    if (std::isnan(token.logprob)) out += "null";
+    else AppendJsonFloat(token.logprob, out);
+  });
   out += ",\"top_logprobs\":";
   AppendList(choice.tokens, out, [&](const SampledToken& token) { AppendTopLogprobs(token, out); });
   out += ",\"text_offset\":";
@@ -163,6 +167,10 @@ void AnswerText::AppendCompletionLogprobs(const AnswerChoice& choice, std::strin
 
 // An object by token text, the sampled token in it whether it is among the most probable ones or not.
 void AnswerText::AppendTopLogprobs(const SampledToken& token, std::string& out) const {
+  if (std::isnan(token.logprob)) {
+    out += "null";
+    return;
+  }
   out += '{';
   bool sampled = false;
   std::vector<std::string> said;

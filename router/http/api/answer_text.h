@@ -32,7 +32,7 @@ struct AnswerUsage {
 struct AnswerChoice {
   int32_t index = 0;
   std::string_view text = {};
-  std::span<const SampledToken> tokens = {};
+  std::span<const SampledToken> tokens = {};  // a log-probability that nobody knows is NaN
   std::optional<FinishReason> finish = {};
   std::string_view stop_string = {};       // that ended it
   std::optional<int32_t> stop_token = {};  // that ended it, where the request named it

@@ -61,9 +61,7 @@ absl::StatusOr<ApiCall> ReadCompletionCall(const Json& body) {
   ReadAnswer(fields, api.answer);
   api.answer.echo = fields.Bool("echo").value_or(false);
   call.logprobs = api.answer.logprobs = ReadLogprobs(fields);
-  if (api.answer.echo && api.answer.logprobs) {
-    fields.Refuse("echo", "is not supported together with logprobs: the logprobs of prompt tokens are not computed");
-  }
+  call.prompt_logprobs = api.answer.echo && api.answer.logprobs.has_value();
   if (const auto add = fields.Bool("add_special_tokens"); add == false) fields.Refuse("add_special_tokens", "must be true; send token ids for a prompt without BOS");
   const Json* prompt = fields.Any("prompt");
   ATOLL_RETURN_IF_ERROR(fields.status());

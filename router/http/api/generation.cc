@@ -1,6 +1,7 @@
 #include "router/http/api/generation.h"
 
 #include <algorithm>
+#include <cmath>
 #include <mutex>
 #include <utility>
 
@@ -28,7 +29,9 @@ struct ChoiceState {
 // The client's end of one prompt's request. Its state is guarded by the request stream's lock.
 class PromptSink final : public ResponseSink {
  public:
-  PromptSink(int32_t first_index, int32_t n, std::string echoed) : first_index_(first_index), choices_(static_cast<size_t>(n)) {
+  // `echoed` stands before every choice's text; of the prompt's tokens, the first `unseen` are not shown.
+  PromptSink(int32_t first_index, int32_t n, const std::string& echoed, size_t unseen)
+      : first_index_(first_index), unseen_(unseen), choices_(static_cast<size_t>(n)) {
     for (ChoiceState& choice : choices_) choice.prefix = echoed;
   }
 
@@ -47,9 +50,11 @@ class PromptSink final : public ResponseSink {
   bool TakeDelta(const ChoiceDelta& delta, std::string& piece);
   void AppendEvent(const ChoiceDelta& delta, ChoiceState& choice, std::string& piece) const;
   bool Keep(const ChoiceDelta& delta, ChoiceState& choice);
+  std::vector<SampledToken> WithPrompt(const ChoiceDelta& delta) const;
   std::optional<int32_t> StopToken(const ChoiceState& choice) const;
 
   const int32_t first_index_;
+  const size_t unseen_;
   std::vector<ChoiceState> choices_;
   size_t kept_bytes_ = 0;
   std::shared_ptr<Generation> generation_;  // keeps it alive until the last call from the stream
@@ -70,6 +75,7 @@ class Generation final : public std::enable_shared_from_this<Generation> {
   void Abort(const absl::Status& status);
 
  private:
+  static size_t AddedTokens(const FrontDoor& front_door, const GenerateCall& call);
   absl::StatusOr<std::string> Echoed(const FrontDoor& front_door, const GenerateCall& call) const;
   bool AddUsage(const RequestSummary& summary);
   bool End();
@@ -127,21 +133,33 @@ std::optional<int32_t> PromptSink::StopToken(const ChoiceState& choice) const {
   return choice.last_token;
 }
 
+// The prompt's tokens that are shown, then the delta's. Nothing comes before the very first token, so that it has no
+// log-probability.
+std::vector<SampledToken> PromptSink::WithPrompt(const ChoiceDelta& delta) const {
+  std::vector<SampledToken> tokens;
+  if (unseen_ == 0) tokens.push_back({.token_id = stream->request().prompt_ids.front(), .logprob = NAN, .top = {}});
+  tokens.insert(tokens.end(), delta.prompt.begin(), delta.prompt.end());
+  tokens.insert(tokens.end(), delta.tokens.begin(), delta.tokens.end());
+  return tokens;
+}
+
 // A first event without text would pass for the first token with some clients.
 void PromptSink::AppendEvent(const ChoiceDelta& delta, ChoiceState& choice, std::string& piece) const {
   const AnswerOptions& options = generation_->text().options();
   const std::string with_prefix = choice.prefix.empty() ? std::string() : std::exchange(choice.prefix, {}) + delta.text;
   const std::string_view text = with_prefix.empty() ? std::string_view(delta.text) : with_prefix;
   if (text.empty() && !choice.begun && !delta.finish && !options.logprobs && !options.return_token_ids) return;
-  const int64_t echoed = static_cast<int64_t>(text.size() - delta.text.size());
+  const bool with_prompt = !choice.begun && stream->request().prompt_logprobs;
+  const std::vector<SampledToken> tokens = with_prompt ? WithPrompt(delta) : std::vector<SampledToken>();
+  const size_t echoed = with_prompt ? 0 : text.size() - delta.text.size();
   const AnswerChoice event{.index = first_index_ + static_cast<int32_t>(delta.index),
                            .text = text,
-                           .tokens = delta.tokens,
+                           .tokens = with_prompt ? tokens : delta.tokens,
                            .finish = delta.finish,
                            .stop_string = delta.stop_string,
                            .stop_token = delta.finish ? StopToken(choice) : std::nullopt,
                            .first = !std::exchange(choice.begun, true),
-                           .text_offset = choice.characters + CountCharacters(text.substr(0, static_cast<size_t>(echoed)))};
+                           .text_offset = choice.characters + CountCharacters(text.substr(0, echoed))};
   generation_->text().AppendEvent(event, {static_cast<int64_t>(stream->request().prompt_ids.size()), choice.token_count}, piece);
   choice.characters += CountCharacters(text);
 }
@@ -149,12 +167,17 @@ void PromptSink::AppendEvent(const ChoiceDelta& delta, ChoiceState& choice, std:
 // False when the whole answer grows too large.
 bool PromptSink::Keep(const ChoiceDelta& delta, ChoiceState& choice) {
   const AnswerOptions& options = generation_->text().options();
-  if (!std::exchange(choice.begun, true)) choice.text = choice.prefix;
+  const bool first = !std::exchange(choice.begun, true);
+  if (first) choice.text = choice.prefix;
   choice.text += delta.text;
-  if (options.logprobs || options.return_token_ids) choice.tokens.insert(choice.tokens.end(), delta.tokens.begin(), delta.tokens.end());
+  if (first && stream->request().prompt_logprobs) {
+    choice.tokens = WithPrompt(delta);
+  } else if (options.logprobs || options.return_token_ids) {
+    choice.tokens.insert(choice.tokens.end(), delta.tokens.begin(), delta.tokens.end());
+  }
   if (delta.finish) choice.finish = delta.finish;
   if (!delta.stop_string.empty()) choice.stop_string = delta.stop_string;
-  kept_bytes_ += options.logprobs ? delta.bytes() : delta.text.size();
+  kept_bytes_ += options.logprobs ? delta.bytes() + delta.prompt.size() * static_cast<size_t>(1 + *options.logprobs) * sizeof(TokenLogprob) : delta.text.size();
   return kept_bytes_ <= kWholeAnswerBytesMax;
 }
 
@@ -169,7 +192,7 @@ void PromptSink::AppendChoices(std::vector<AnswerChoice>& to) const {
                   .stop_string = choice.stop_string,
                   .stop_token = StopToken(choice),
                   .first = true,
-                  .text_offset = CountCharacters(choice.prefix)});
+                  .text_offset = stream->request().prompt_logprobs ? 0 : CountCharacters(choice.prefix)});
   }
 }
 
@@ -189,7 +212,7 @@ void Generation::Start(FrontDoor& front_door, ApiCall call) {
     absl::StatusOr<std::string> echoed = Echoed(front_door, prompt);
     if (!echoed.ok()) status = echoed.status();
     const int32_t n = std::clamp(prompt.n.value_or(1), 1, kChoicesMax);
-    sinks_.push_back(std::make_unique<PromptSink>(index, n, echoed.ok() ? *std::move(echoed) : ""));
+    sinks_.push_back(std::make_unique<PromptSink>(index, n, echoed.ok() ? *echoed : "", AddedTokens(front_door, prompt)));
     index += n;
   }
   for (size_t i = 0; i < call.calls.size() && status.ok(); ++i) {
@@ -209,6 +232,12 @@ void Generation::Start(FrontDoor& front_door, ApiCall call) {
   if (status.ok()) return;
   Abort(status);
   CancelAll(absl::CancelledError("another prompt of the same request has failed"));
+}
+
+// Tokens that the tokenizer puts before the client's own text.
+size_t Generation::AddedTokens(const FrontDoor& front_door, const GenerateCall& call) {
+  const model::Tokenizer* tokenizer = front_door.model().tokenizer();
+  return std::holds_alternative<TextPrompt>(call.input) && tokenizer != nullptr && tokenizer->add_bos() && tokenizer->bos_id() ? 1 : 0;
 }
 
 absl::StatusOr<std::string> Generation::Echoed(const FrontDoor& front_door, const GenerateCall& call) const {

@@ -78,6 +78,10 @@ class Builder {
 }  // namespace
 
 absl::Status ParseJson(std::string_view text, Json& value) {
+  // The parser takes a NUL for the end.
+  if (const size_t nul = text.find('\0'); nul != std::string_view::npos) {
+    return absl::InvalidArgumentError(absl::StrCat("the body is not acceptable JSON: an error at byte ", nul));
+  }
   Builder builder(&value);
   if (Json::sax_parse(text.begin(), text.end(), &builder)) return absl::OkStatus();
   return absl::InvalidArgumentError(absl::StrCat("the body is not acceptable JSON: ", builder.error()));
