@@ -88,5 +88,18 @@ TEST(ReplicaBias, MovesSharesTowardsTheEmptierNodeWithinItsLimit) {
   EXPECT_NEAR(shares[0] + shares[1], 1, 1e-12);
 }
 
+TEST(ReplicaBias, RestsNearTheMean) {
+  std::vector<double> bias{0.1, 0.1, 0.1};
+  StepReplicaBias(std::vector<double>{0.981, 1.019, 0.97}, 1, 0.05, 0.4, bias);
+  EXPECT_THAT(bias, testing::ElementsAre(0.1, 0.1, testing::DoubleEq(0.1 + 0.05)));
+}
+
+TEST(ReplicaBias, ABusyNodeIsAssumedFullerEachDispatcherMendingItsPart) {
+  EXPECT_EQ(AssumedRowsFactor(-0.3, 0), 1);
+  EXPECT_GT(AssumedRowsFactor(-0.3, 1), 1.3);
+  EXPECT_NEAR(std::pow(AssumedRowsFactor(-0.3, 15), 15), std::exp(0.3), 1e-12);
+  EXPECT_LT(AssumedRowsFactor(0.3, 15), 1);
+}
+
 }  // namespace
 }  // namespace atoll::router
