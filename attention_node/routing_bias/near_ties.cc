@@ -42,10 +42,11 @@ NearTieOutcome NearTies::Reroute(ConstMatrixView biased, std::span<int32_t> expe
   CountAndSplit(experts);
   outcome.busiest_before = outcome.busiest_after = Level(Busiest()) / mean_;
   if (limits.changes_max <= 0 || !(limits.epsilon > 0)) return outcome;
+  if (static_cast<int64_t>(experts.size()) < kPairsPerNodeMin * map_.nodes()) return outcome;
   FindCandidates(biased, experts, limits.epsilon);
   swapped_.assign(biased.rows, -1);
   int64_t left = limits.changes_max;
-  for (int32_t node = Busiest(); Level(node, -1) > mean_; node = Busiest()) {
+  for (int32_t node = Busiest(); Level(node, -1) >= mean_; node = Busiest()) {
     if (PassOn(node)) continue;
     if (left == 0 || !Swap(node)) break;
     --left;

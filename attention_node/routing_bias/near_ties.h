@@ -15,6 +15,9 @@
 
 namespace atoll::attention_node {
 
+// A batch with fewer pairs per node is bound by which experts are read, not by rows: it is left alone.
+inline constexpr int64_t kPairsPerNodeMin = 8;
+
 struct NearTieLimits {
   float epsilon = 0;         // largest gap of selection scores that counts as a tie
   int64_t changes_max = 0;   // swaps at most

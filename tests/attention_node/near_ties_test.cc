@@ -119,6 +119,20 @@ TEST(NearTies, WithoutAnEpsilonOrLeaveToChangeNothingChanges) {
   EXPECT_EQ(near_ties.Reroute(batch.view(), experts, {0.05F, 5}, rows).changed, 5);
 }
 
+TEST(NearTies, ABatchOfFewRowsPerNodeIsLeftAlone) {
+  // Two nodes of two experts, all rows on the first, all scores the same: any number of near ties.
+  const std::vector<int32_t> first{0, 1, 2, 3, 4}, node{0, 0, 1, 1};
+  NearTies near_ties(MakeReplicaMap(first, node, std::vector<double>{1, 1}), 0);
+  for (const int32_t rows : {7, 8}) {
+    const std::vector<float> scores(rows * 4, 0.5F);
+    std::vector<int32_t> experts, changed;
+    for (int32_t row = 0; row < rows; ++row) experts.insert(experts.end(), {0, 1});
+    const NearTieOutcome outcome = near_ties.Reroute({scores.data(), DType::kF32, rows, 4, 4}, experts, {0.1F, rows}, changed);
+    EXPECT_EQ(outcome.busiest_before, 2.0F);
+    EXPECT_EQ(outcome.changed, rows == 7 ? 0 : 8);
+  }
+}
+
 TEST(NearTies, AnEvenBatchIsLeftAlone) {
   // Two nodes of two experts; every expert is chosen once.
   const std::vector<int32_t> first{0, 1, 2, 3, 4}, node{0, 0, 1, 1};
