@@ -20,30 +20,35 @@ using router::LayerPlacement;
 
 constexpr int kDispatchers = 16, kNodes = 32, kWarmSteps = 30;
 constexpr int64_t kRows = 4096 * 8;
-constexpr double kGamma = 0.01, kLimit = 1, kSmoothing = 0.1;
+constexpr double kGamma = 0.01, kLimit = 0.5, kSmoothing = 0.1;
 
-// The shares of one layer with the outer loop on them.
+// One layer's outer loop: a bias per node from smoothed levels.
 struct Loop {
   const LayerPlacement& placement;
+  const std::vector<double>& planned;  // [replicas] shares
   double gamma;
-  std::vector<double> planned, bias, shares;  // [replicas]
-  std::vector<double> smooth = std::vector<double>(kNodes, 1.0 / kNodes);
+  std::vector<double> bias = std::vector<double>(kNodes, 0), smooth = std::vector<double>(kNodes, 1.0 / kNodes);
 
   void Step(const std::vector<double>& node_rows) {
     for (int n = 0; n < kNodes; ++n) smooth[n] += kSmoothing * (node_rows[n] / kRows - smooth[n]);
-    shares = planned;
+    router::StepReplicaBias(smooth, 1.0 / kNodes, gamma, kLimit, bias);
+  }
+  // Rows of `counts` by the biased shares.
+  std::vector<double> ByShares(const std::vector<double>& counts) const {
+    std::vector<double> rows(kNodes, 0);
     for (int32_t e = 0; e < placement.experts(); ++e) {
       const int32_t first = placement.first[e], copies = placement.copies(e);
-      std::vector<double> levels;
-      for (const int32_t host : placement.HostsOf(e)) levels.push_back(smooth[host]);
-      router::StepReplicaBias(levels, 1.0 / kNodes, gamma, kLimit, std::span(bias).subspan(first, copies));
-      router::ApplyReplicaBias(std::span(bias).subspan(first, copies), std::span(shares).subspan(first, copies));
+      std::vector<double> shares(planned.begin() + first, planned.begin() + first + copies), of_host;
+      for (const int32_t host : placement.HostsOf(e)) of_host.push_back(bias[host]);
+      router::ApplyReplicaBias(of_host, shares);
+      for (int32_t i = 0; i < copies; ++i) rows[placement.host[first + i]] += counts[e] * shares[i];
     }
+    return rows;
   }
-  std::vector<double> NodeRows(const std::vector<double>& counts) const {
-    std::vector<double> rows(kNodes, 0);
-    for (int32_t e = 0; e < placement.experts(); ++e)
-      for (int32_t r = placement.first[e]; r < placement.first[e + 1]; ++r) rows[placement.host[r]] += counts[e] * shares[r];
+  // What others are expected to send, [nodes], corrected by what came of it.
+  std::vector<float> Expected(const std::vector<double>& by_plan) const {
+    std::vector<float> rows;
+    for (int n = 0; n < kNodes; ++n) rows.push_back(static_cast<float>(by_plan[n] * router::AssumedRowsFactor(bias[n], kDispatchers - 1)));
     return rows;
   }
 };
@@ -59,13 +64,15 @@ void RunLayer(const std::vector<double>& loads, const LayerPlacement& placement,
   const auto map = attention_node::MakeReplicaMap(placement.first, placement.host, nodes.speed);
   router::ExactSplit optimum(placement, nodes);
   optimum.LeastLevel(loads);
-  Loop by_split{placement, gamma, {}, std::vector<double>(map.replicas(), 0), {}}, by_shares = by_split;
-  for (int32_t e = 0; e < placement.experts(); ++e)
-    for (int32_t r = placement.first[e]; r < placement.first[e + 1]; ++r) by_split.planned.push_back(loads[e] > 0 ? optimum.rows()[r] / loads[e] : 1.0 / placement.copies(e));
-  by_split.shares = by_shares.planned = by_shares.shares = by_split.planned;
+  std::vector<double> planned(map.replicas()), by_plan(kNodes, 0);
   const double total = std::accumulate(loads.begin(), loads.end(), 0.0);
-  std::vector<double> expected_counts = loads;
-  for (double& count : expected_counts) count *= kRows * (1 - 1.0 / kDispatchers) / total;
+  for (int32_t e = 0; e < placement.experts(); ++e) {
+    for (int32_t r = placement.first[e]; r < placement.first[e + 1]; ++r) {
+      planned[r] = loads[e] > 0 ? optimum.rows()[r] / loads[e] : 1.0 / placement.copies(e);
+      by_plan[placement.host[r]] += loads[e] * planned[r] * kRows * (1 - 1.0 / kDispatchers) / total;
+    }
+  }
+  Loop by_split{placement, planned, gamma}, by_shares{placement, planned, gamma};
   std::vector<attention_node::RowSplit> splits;
   splits.reserve(kDispatchers);
   for (uint32_t d = 0; d < kDispatchers; ++d) splits.emplace_back(map, d);
@@ -74,15 +81,14 @@ void RunLayer(const std::vector<double>& loads, const LayerPlacement& placement,
   for (int step = 0; step < kWarmSteps + steps; ++step) {
     std::vector<double> weights = loads, batch(loads.size(), 0), node_rows(kNodes, 0);
     for (double& weight : weights) weight *= std::exp(0.15 * random.Gaussian());
-    const std::vector<double> others = by_split.NodeRows(expected_counts);
-    const std::vector<float> expected(others.begin(), others.end());
+    const std::vector<float> expected = by_split.Expected(by_plan);
     for (attention_node::RowSplit& split : splits) {
       const std::vector<double> counts = router::DrawCounts(weights, kRows / kDispatchers, random);
       split.Split(std::vector<int32_t>(counts.begin(), counts.end()), expected, rows);
       for (int32_t r = 0; r < map.replicas(); ++r) node_rows[map.node[r]] += rows[r];
       for (size_t e = 0; e < batch.size(); ++e) batch[e] += counts[e];
     }
-    const std::vector<double> share_rows = by_shares.NodeRows(batch);
+    const std::vector<double> share_rows = by_shares.ByShares(batch);
     if (step >= kWarmSteps) sums.split += ImbalanceOf(node_rows), sums.shares += ImbalanceOf(share_rows), sums.steps += 1;
     by_split.Step(node_rows);
     by_shares.Step(share_rows);
