@@ -16,7 +16,7 @@ int RunStatus(int argc, const char* const* argv);
 int RunTokenize(int argc, const char* const* argv);
 int RunDetokenize(int argc, const char* const* argv);
 int RunBalanceSim(int argc, const char* const* argv);
-// Also 1 when a request hung or when not one was ok.
+// Also 1 when a request hung, or when all were refused or failed.
 int RunLoad(int argc, const char* const* argv);
 int RunModel(int argc, const char* const* argv);
 

@@ -1,13 +1,12 @@
 #include "cli/load/grpc_load_client.h"
 
+#include <grpcpp/channel.h>
 #include <grpcpp/client_context.h>
 #include <grpcpp/support/client_callback.h>
 
-#include <condition_variable>
-#include <mutex>
-#include <unordered_map>
 
 #include "atoll/v1/inference.grpc.pb.h"
+#include "cli/load/running_calls.h"
 #include "cli/router_client.h"
 #include "net/grpc/channel.h"
 #include "net/grpc/server.h"
@@ -38,53 +37,27 @@ v1::GenerateRequest ToRequest(const LoadCall& call) {
   return request;
 }
 
-// A refusal is what the server itself says of its load or its readiness; a broken connection says nothing.
+// A refusal is what the server itself says of its load or its readiness, before it has begun.
+bool IsRefusal(const absl::Status& status, const std::string& reason) {
+  return absl::IsResourceExhausted(status) || (absl::IsUnavailable(status) && (reason == "NOT_READY" || reason == "DRAINING"));
+}
+
 void SetStatus(const absl::Status& status, CallEnd* end) {
   const std::optional<ErrorInfo> info = GetErrorInfo(status);
   end->ok = status.ok();
   end->code = std::string(net::StatusCodeName(status.code()));
   end->message = std::string(status.message());
   if (info) end->reason = info->reason;
-  end->refusal = absl::IsResourceExhausted(status) || (absl::IsUnavailable(status) && info.has_value());
+  end->refusal = IsRefusal(status, end->reason);
 }
 
-// The calls that run, so that they can be cancelled and waited for.
-template <typename Call>
-class RunningCalls {
- public:
-  void Add(uint64_t index, Call* call) {
-    std::lock_guard lock(mutex_);
-    calls_[index] = call;
-  }
-  void Remove(uint64_t index) {
-    std::lock_guard lock(mutex_);
-    calls_.erase(index);
-    if (calls_.empty()) none_.notify_all();
-  }
-  void Cancel(uint64_t index) {
-    std::lock_guard lock(mutex_);
-    if (const auto found = calls_.find(index); found != calls_.end()) found->second->Cancel();
-  }
-  void CancelAllAndWait() {
-    std::unique_lock lock(mutex_);
-    for (const auto& [index, call] : calls_) call->Cancel();
-    none_.wait(lock, [&] { return calls_.empty(); });
-  }
-
- private:
-  std::mutex mutex_;
-  std::condition_variable none_;
-  std::unordered_map<uint64_t, Call*> calls_;
-};
-
-// One streamed request; owns itself until OnDone.
+// One streamed request; in the list of running calls until OnDone.
 class StreamCall final : public grpc::ClientReadReactor<v1::GenerateResponse> {
  public:
   StreamCall(const LoadCall& call, LoadListener* listener, RunningCalls<StreamCall>* running)
       : index_(call.index), request_(ToRequest(call)), listener_(listener), running_(running) {}
 
   void Begin(v1::InferenceService::Stub& stub) {
-    running_->Add(index_, this);
     stub.async()->Generate(&context_, &request_, this);
     StartRead(&response_);
     StartCall();
@@ -112,10 +85,7 @@ class StreamCall final : public grpc::ClientReadReactor<v1::GenerateResponse> {
   void OnDone(const grpc::Status& status) override {
     SetStatus(net::FromGrpcStatus(status), &end_);
     listener_->OnEnd(index_, end_);
-    RunningCalls<StreamCall>* running = running_;
-    const uint64_t index = index_;
-    delete this;
-    running->Remove(index);
+    (void)running_->Remove(index_);  // ends this object
   }
 
   const uint64_t index_;
@@ -129,14 +99,20 @@ class StreamCall final : public grpc::ClientReadReactor<v1::GenerateResponse> {
 
 class GrpcTarget final : public LoadTarget {
  public:
-  GrpcTarget(const std::string& address, int64_t in_flight_max) : router_(address) {
-    for (int64_t streams = 0; streams < in_flight_max; streams += kStreamsPerConnection)
-      stubs_.push_back(v1::InferenceService::NewStub(net::MakeChannel(address)));
+  GrpcTarget(const std::string& address, int64_t in_flight_max) : address_(address), router_(address) {
+    for (int64_t streams = 0; streams < in_flight_max; streams += kStreamsPerConnection) {
+      channels_.push_back(net::MakeChannel(address));
+      stubs_.push_back(v1::InferenceService::NewStub(channels_.back()));
+    }
   }
   ~GrpcTarget() override { running_.CancelAllAndWait(); }
 
+  // Connects as well, so that no request pays for that.
   absl::StatusOr<TargetFacts> Describe() override {
     ATOLL_ASSIGN_OR_RETURN(const cli::ModelCard card, router_.GetModel());
+    const auto deadline = std::chrono::system_clock::now() + std::chrono::milliseconds(kStatusTimeoutMs);
+    for (const auto& channel : channels_)
+      if (!channel->WaitForConnected(deadline)) return absl::UnavailableError(absl::StrCat("no connection to ", address_, " within ", kStatusTimeoutMs, " ms"));
     ATOLL_ASSIGN_OR_RETURN(const cli::ClusterStatus status, router_.GetStatus(false, kStatusTimeoutMs));
     if (!status.ready) return absl::UnavailableError(absl::StrCat("the cluster is not ready: ", status.not_ready_reason));
     TargetFacts facts{card.name, card.vocabulary_size, card.has_tokenizer, {}};
@@ -161,12 +137,16 @@ class GrpcTarget final : public LoadTarget {
   }
 
   void Start(const LoadCall& call, LoadListener* listener) override {
-    (new StreamCall(call, listener, &running_))->Begin(*stubs_[call.index % stubs_.size()]);
+    const auto started = std::make_shared<StreamCall>(call, listener, &running_);
+    running_.Add(call.index, started);
+    started->Begin(*stubs_[call.index % stubs_.size()]);
   }
   void Cancel(uint64_t index) override { running_.Cancel(index); }
 
  private:
+  const std::string address_;
   cli::RouterClient router_;
+  std::vector<std::shared_ptr<grpc::Channel>> channels_;
   std::vector<std::unique_ptr<v1::InferenceService::Stub>> stubs_;
   RunningCalls<StreamCall> running_;
 };

@@ -15,6 +15,7 @@
 #include "absl/strings/str_join.h"
 #include "base/options.h"
 #include "cli/load/grpc_load_client.h"
+#include "cli/load/http/http_load_client.h"
 #include "cli/load/load_options.h"
 #include "cli/load/plan/duration.h"
 #include "cli/load/preparation.h"
@@ -26,6 +27,7 @@ namespace {
 constexpr const char* kExamples =
     "  atoll load --address 127.0.0.1:50051 --concurrency 8 --duration 30s\n"
     "  atoll load --address 127.0.0.1:50051 --rate 5 --duration 60s --slo ttft=500ms,tpot=50ms --html report.html\n"
+    "  atoll load --address http://127.0.0.1:8000 --rate 2 --chat\n"
     "  atoll load --address 127.0.0.1:50051 --rate 2 --at 10s 'kill -9 4711' --ledger requests.jsonl\n";
 
 std::atomic<bool> g_stop{false};
@@ -122,11 +124,20 @@ absl::Status WriteReport(const Report& report, OutputFiles& files) {
   return files.Close();
 }
 
+absl::StatusOr<std::unique_ptr<LoadTarget>> MakeTarget(const LoadOptions& chosen, int64_t in_flight_max) {
+  constexpr std::string_view kHttp = "http://";
+  if (!chosen.address.starts_with(kHttp)) return MakeGrpcTarget(chosen.address, in_flight_max);
+  std::string key;
+  std::ifstream file(chosen.api_key_file);
+  if (!chosen.api_key_file.empty() && !std::getline(file, key)) return absl::InvalidArgumentError("--api-key-file: cannot read " + chosen.api_key_file);
+  return MakeHttpTarget(chosen.address.substr(kHttp.size()), key);
+}
+
 // The exit status.
 absl::StatusOr<int> Load(const LoadOptions& chosen, LoadPlan plan, const std::string& command_line) {
   OutputFiles files;
   ATOLL_RETURN_IF_ERROR(files.Open(chosen));
-  const std::unique_ptr<LoadTarget> target = MakeGrpcTarget(chosen.address, plan.limits.in_flight_max);
+  ATOLL_ASSIGN_OR_RETURN(const std::unique_ptr<LoadTarget> target, MakeTarget(chosen, plan.limits.in_flight_max));
   ATOLL_ASSIGN_OR_RETURN(const TargetFacts described, target->Describe());
   plan.workload.run_id = absl::StrCat("load-", getpid(), "-", std::time(nullptr));
   ATOLL_ASSIGN_OR_RETURN(PreparedLoad load, Prepare(chosen, plan, described, *target));
@@ -152,7 +163,7 @@ absl::StatusOr<int> Load(const LoadOptions& chosen, LoadPlan plan, const std::st
   const Report report{run.statistics(), facts, faults.Finish(run.wall_ns()), Changes(counters, *target)};
   ATOLL_RETURN_IF_ERROR(WriteReport(report, files));
   const Tally& all = run.statistics().all();
-  return all.hung > 0 || all.of(Outcome::kOk) == 0 ? 1 : 0;
+  return all.hung > 0 || all.of(Outcome::kOk) + all.of(Outcome::kCancelled) == 0 ? 1 : 0;
 }
 
 }  // namespace

@@ -65,8 +65,9 @@ absl::Status SetWorkload(const LoadOptions& chosen, LoadPlan* plan) {
 
 void LoadOptions::Define(Options* o) {
   o->Group("target");
-  o->String("--address", &address, "HOST:PORT of the router");
+  o->String("--address", &address, "HOST:PORT of the router, or http://HOST:PORT of an OpenAI-compatible server");
   o->Require("--address");
+  o->String("--api-key-file", &api_key_file, "file whose first line is the key for http");
   o->Group("when requests are sent");
   o->Choice("--arrivals", &arrivals, {"closed", "poisson", "gamma", "constant", "trace"}, "closed: so many users who wait for their answers; trace: at the dataset's timestamps; default: poisson with --rate, else closed");
   o->Int("--concurrency", &concurrency, {1, 65536}, "users of a closed loop");

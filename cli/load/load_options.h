@@ -18,7 +18,7 @@
 namespace atoll::load {
 
 struct LoadOptions {
-  std::string address;
+  std::string address, api_key_file;
   std::string arrivals, think = "0s", ramp = "0s";
   double rate = 1, burstiness = 1, ramp_from = 0, trace_speed = 1;
   int64_t concurrency = 8;

@@ -1,6 +1,6 @@
 #pragma once
 
-// What a load test sends to: a router over gRPC, later an OpenAI-compatible server over HTTP, or a fake.
+// What a load test sends to: a router over gRPC, an OpenAI-compatible server over HTTP, or a fake.
 
 #include <cstdint>
 #include <string>

@@ -24,8 +24,8 @@ struct Prompt {
 // One request as a target sends it.
 struct LoadCall {
   uint64_t index = 0;
-  std::string request_id;
-  std::variant<cli::TextInput, cli::IdsInput, cli::ChatInput> input;
+  std::string request_id{};
+  std::variant<cli::TextInput, cli::IdsInput, cli::ChatInput> input{};
   int64_t max_tokens = 0;
   bool ignore_eos = true;
   double temperature = 1;
