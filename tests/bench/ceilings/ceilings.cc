@@ -5,8 +5,6 @@
 #include <algorithm>
 #include <cstring>
 
-#include "kernels/cpu/huge_buffer.h"
-
 namespace atoll::bench {
 namespace {
 
@@ -29,22 +27,21 @@ double Rate(kernels::ComputePool& pool, double (*loop)(long), double flops_per_r
   return flops_per_round * kRounds * pool.threads() / seconds;
 }
 
-double ReadRate(kernels::ComputePool& pool) {
-  const kernels::HugeBuffer buffer(kReadBytes);
-  std::memset(buffer.data(), 1, buffer.bytes());
+}  // namespace
+
+ReadCeiling::ReadCeiling(kernels::ComputePool& pool) : pool_(pool), buffer_(kReadBytes) { std::memset(buffer_.data(), 1, buffer_.bytes()); }
+
+double ReadCeiling::Measure(double budget_s) {
   const auto loop = kernels::HostSupports(kernels::Isa::kAvx512) ? ReadLoopAvx512 : ReadLoopAvx2;
   std::atomic<long> sink{0};
-  long run = 0;
   const double seconds = BestSeconds(
       [&] {
-        const std::byte* const from = buffer.data() + run++ % (kReadBytes / kReadRun) * kReadRun;
-        pool.ParallelFor(kReadRun / kReadBlock, [&](int64_t block, int) { sink = loop(from + block * kReadBlock, kReadBlock); });
+        const std::byte* const from = buffer_.data() + run_++ % (kReadBytes / kReadRun) * kReadRun;
+        pool_.ParallelFor(kReadRun / kReadBlock, [&](int64_t block, int) { sink = loop(from + block * kReadBlock, kReadBlock); });
       },
-      16, 0.5);
+      8, budget_s);
   return kReadRun / seconds;
 }
-
-}  // namespace
 
 void CountThreadTime() { the_clock = CLOCK_THREAD_CPUTIME_ID; }
 
@@ -64,7 +61,7 @@ Ceilings MeasureCeilings(kernels::ComputePool& pool) {
   using kernels::Isa;
   pool.BeginStage();
   Ceilings ceilings;
-  ceilings.read_bytes_per_s = ReadRate(pool);
+  ceilings.read_bytes_per_s = ReadCeiling(pool).Measure(0.5);
   ceilings.fma_flops = HostSupports(Isa::kAvx512) ? Rate(pool, FmaLoopAvx512, kFmaFlopsAvx512) : Rate(pool, FmaLoopAvx2, kFmaFlopsAvx2);
   if (HostSupports(Isa::kAvx512Bf16)) ceilings.dot_flops = Rate(pool, DotLoopAvx512Bf16, kDotFlopsAvx512Bf16);
   pool.EndStage();

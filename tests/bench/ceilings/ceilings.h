@@ -6,6 +6,7 @@
 #include <functional>
 
 #include "kernels/context.h"
+#include "kernels/cpu/huge_buffer.h"
 
 namespace atoll::bench {
 
@@ -20,6 +21,19 @@ struct Ceilings {
 
 // Measures for half a second or so; the caller has pinned itself (ComputePool::PinCaller).
 Ceilings MeasureCeilings(kernels::ComputePool& pool);
+
+// The read ceiling by itself: neighbours on a shared host halve and free its memory from one second to the next, so what is
+// compared with it is measured in turns with it, the best of either counting.
+class ReadCeiling {
+ public:
+  explicit ReadCeiling(kernels::ComputePool& pool);
+  double Measure(double budget_s);   // bytes per second
+
+ private:
+  kernels::ComputePool& pool_;
+  kernels::HugeBuffer buffer_;
+  long run_ = 0;
+};
 
 // From now on BestSeconds counts the calling thread's processor time instead of the wall clock: for one thread on a machine
 // that others use too. (Their share of the memory bandwidth still shows.)

@@ -1,6 +1,6 @@
 // step_bench --model DIR [--threads N] [--isa NAME] [--seconds S]
 // Steps of an attention node with all experts in the same process: decode of 1, 8 and 32 sequences and prefill of 512, each
-// against the roofline of this run, with where the time went. What a cluster of processes is compared with.
+// against the roofline of this run. What a cluster of processes is compared with.
 
 #include <algorithm>
 #include <cstdio>
@@ -39,6 +39,7 @@ struct Bench {
   std::unique_ptr<kernels::ComputePool> pool;
   kernels::Context context;
   Ceilings ceilings;
+  std::unique_ptr<ReadCeiling> read;
   AttentionShard shard;
   std::unique_ptr<LocalExperts> experts;
   double seconds = 2;
@@ -52,6 +53,7 @@ absl::StatusOr<std::unique_ptr<Bench>> Load(const BenchOptions& options) {
   bench->context.pool = bench->pool.get();
   if (const kernels::KernelError error = kernels::ParseIsa(options.isa, &bench->context.isa); !error.ok()) return absl::InvalidArgumentError(error.text);
   bench->ceilings = MeasureCeilings(*bench->pool);
+  bench->read = std::make_unique<ReadCeiling>(*bench->pool);
   ATOLL_ASSIGN_OR_RETURN(const auto checkpoint, model::Checkpoint::Open(options.model));
   ATOLL_ASSIGN_OR_RETURN(bench->shard, LoadAttentionShard(*checkpoint, bench->context, {}));
   ATOLL_ASSIGN_OR_RETURN(bench->experts, LocalExperts::Load(*checkpoint, bench->context, 512));
@@ -88,12 +90,23 @@ struct ExpertSpread {
   int64_t distinct = 0, dispatches = 0;
 };
 
-// The fastest step, in wall time and in processor time of all threads (which a busy host disturbs less).
+// The fastest step, in wall time and in processor time of all threads (which a busy host disturbs less), and the read ceiling of
+// the same seconds.
 class StepTimer {
  public:
-  explicit StepTimer(const Bench& bench) : bench_(bench), until_ns_(bench.clock.NowNs() + static_cast<int64_t>(1e9 * bench.seconds)) {}
+  explicit StepTimer(Bench& bench) : bench_(bench), until_ns_(bench.clock.NowNs() + static_cast<int64_t>(1e9 * bench.seconds)) {
+    bench_.ceilings.read_bytes_per_s = 0;
+  }
 
-  bool TimeLeft() const { return bench_.clock.NowNs() < until_ns_; }
+  // Takes its turn at the ceiling now and then.
+  bool TimeLeft() {
+    const int64_t now_ns = bench_.clock.NowNs();
+    if (now_ns >= until_ns_) return false;
+    if (now_ns < read_again_ns_) return true;
+    bench_.ceilings.read_bytes_per_s = std::max(bench_.ceilings.read_bytes_per_s, bench_.read->Measure(0.05));
+    read_again_ns_ = bench_.clock.NowNs() + static_cast<int64_t>(0.2e9 * bench_.seconds);
+    return true;
+  }
   void Run(AttentionCore& core) {
     const int64_t begin_ns = bench_.clock.NowNs();
     const double cpu_begin = CpuSeconds();
@@ -104,8 +117,8 @@ class StepTimer {
   }
   int64_t steps() const { return steps_; }
   void Print(const char* what, double rows, double roofline) const {
-    std::printf("%-22s %9.1f rows/s  %8.3f ms/step (cpu %8.3f)  roofline %8.3f ms  ratio %.2f\n", what, rows / wall_, 1e3 * wall_, 1e3 * cpu_,
-                1e3 * roofline, roofline / wall_);
+    std::printf("%-22s %9.1f rows/s  %8.3f ms/step (cpu %8.3f)  roofline %8.3f ms (read %.1f GB/s)  ratio %.2f\n", what, rows / wall_,
+                1e3 * wall_, 1e3 * cpu_, 1e3 * roofline, bench_.ceilings.read_bytes_per_s / 1e9, roofline / wall_);
   }
 
  private:
@@ -115,8 +128,9 @@ class StepTimer {
     return static_cast<double>(now.tv_sec) + 1e-9 * static_cast<double>(now.tv_nsec);
   }
 
-  const Bench& bench_;
+  Bench& bench_;
   const int64_t until_ns_;
+  int64_t read_again_ns_ = 0;
   double wall_ = 1e9, cpu_ = 1e9;
   int64_t steps_ = 0;
 };
