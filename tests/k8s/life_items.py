@@ -91,7 +91,12 @@ def grace_period(overlay, site):
     sole, rate = int(notes['atoll.dev/sole-copy-bytes']), int(notes['atoll.dev/load-bytes-per-second'])
     expect(sole >= overlay.config('expert')['expert-memory-bytes'], 'the arithmetic counts fewer bytes than an expert node may hold')
     least['expert'] = settle(overlay, 'expert') + math.ceil(sole / rate) + 30
+    drain = overlay.config('expert').get('drain-timeout')
+    if drain is not None:
+        expect(drain >= math.ceil(sole / rate) + 20, f'--drain-timeout {drain} s is shorter than others need to load the sole copies')
+        least['expert'] = max(least['expert'], settle(overlay, 'expert') + drain + 5)
     for role in ROLES: expect(grace(overlay, role) >= least[role], f'{role}: grace {grace(overlay, role)} s, needs {least[role]} s')
+    if drain is None and site.has('atoll-expert', '--drain-timeout'): raise Waits('the sums hold; the configuration does not set --drain-timeout yet')
     return ', '.join(f'{role} {grace(overlay, role)} >= {least[role]} s' for role in ROLES)
 
 

@@ -104,6 +104,18 @@ def seconds_until(condition, limit, text):
     return time.time() - start
 
 
+def experts_of_checkpoint():
+    """How many routed experts the small model has, and their bytes."""
+    experts, total = 0, 0
+    for path in glob.glob(f'{TALES}/*.safetensors'):
+        with open(path, 'rb') as file: header = json.loads(file.read(int.from_bytes(file.read(8), 'little')))
+        for name, entry in header.items():
+            if '.mlp.experts.' not in name: continue
+            experts += name.endswith('.down_proj.weight')
+            total += entry['data_offsets'][1] - entry['data_offsets'][0]
+    return experts, total
+
+
 class Processes:
     def __init__(self, bin):
         self.bin = Cluster.bin = bin
@@ -129,20 +141,11 @@ class Processes:
     @functools.cache
     def expert_bytes(self):
         """(experts, bytes) that two nodes report which have memory for somewhat more than half each, and (experts, bytes) of the checkpoint."""
-        experts, total = self._experts_of_checkpoint()
+        experts, total = experts_of_checkpoint()
         with ByHand(self.bin, expert=('--expert-memory-bytes', str(total * 6 // 10))) as c:
             wait_until(c.ready, 30, 'ready')
             found = wait_until(lambda: [(n['experts'], n['loaded_bytes']) for n in c.status().get('nodes', []) if n['role'] == 'expert' and n['loaded_bytes']], 10, 'bytes reported')
             return found, (experts, total)
-
-    @staticmethod
-    def _experts_of_checkpoint():
-        tensors, total = 0, 0
-        for path in glob.glob(f'{TALES}/*.safetensors'):
-            with open(path, 'rb') as file: header = json.loads(file.read(int.from_bytes(file.read(8), 'little')))
-            sizes = [e['data_offsets'][1] - e['data_offsets'][0] for n, e in header.items() if '.mlp.experts.' in n]
-            tensors, total = tensors + sum(n.endswith('.down_proj.weight') and '.mlp.experts.' in n for n in header), total + sum(sizes)
-        return tensors, total
 
     @functools.cache
     def ready_after_loss(self):
@@ -156,7 +159,7 @@ class Processes:
     @functools.cache
     def reason_after_expert_loss(self):
         """With memory for one copy of each expert, so that a lost node's experts are nowhere else."""
-        with ByHand(self.bin, expert=('--expert-memory-bytes', str(self._experts_of_checkpoint()[1] * 6 // 10))) as c:
+        with ByHand(self.bin, expert=('--expert-memory-bytes', str(experts_of_checkpoint()[1] * 6 // 10))) as c:
             wait_until(c.ready, 30, 'ready')
             c.programs['expert-1'].stop()
             lost = seconds_until(lambda: not c.ready(), 5, 'not ready without an expert node')
@@ -229,7 +232,7 @@ class Processes:
     @functools.cache
     def drained_expert(self):
         """Three nodes whose memory holds not two copies of every expert, so that the leaving one has sole copies; two suffice for all."""
-        with ByHand(self.bin, experts=3, expert=('--expert-memory-bytes', str(self._experts_of_checkpoint()[1] * 6 // 10))) as c:
+        with ByHand(self.bin, experts=3, expert=('--expert-memory-bytes', str(experts_of_checkpoint()[1] * 6 // 10))) as c:
             wait_until(c.ready, 30, 'ready')
             running = [c.start_generate(max_tokens=400, seed=i) for i in range(8)]
             wait_until(lambda: c.status()['router']['requests_running'] >= 8, 30, 'streams run')

@@ -22,10 +22,6 @@ class Site:
     def has(self, program, option):
         return f'{option} ' in self.help(program) or f'{option}\n' in self.help(program)
 
-    def balances(self):
-        """Whether the router moves replicas while it serves."""
-        return self.has('atoll-router', '--enable-eplb')
-
     def front_doors_wait(self):
         doors = all(self.has('atoll-router', o) for o in ('--listen-http', '--listen-metrics'))
         return 'base does not name components/front-doors yet' if doors else 'the router has no --listen-http and --listen-metrics yet'
