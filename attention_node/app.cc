@@ -38,6 +38,11 @@ std::vector<int32_t> EndIds(const model::Checkpoint& checkpoint) {
   return {ids.begin(), ids.end()};
 }
 
+uint64_t WeightBytes(const AttentionShard& shard) {
+  const model::HostMatrix& embedding = shard.embedding;
+  return shard.packed.bytes() + static_cast<uint64_t>(embedding.rows * embedding.cols * DTypeBytes(embedding.dtype));
+}
+
 // A line every few seconds of a long load, and the last one.
 class LoadLog {
  public:
@@ -120,7 +125,7 @@ void App::Join(const AttentionOptions& options, const node::NodeSettings& settin
   connector.caller.terms = node::TermsOf(shard_.config, checkpoint_->fingerprint(), settings.activation_dtype);
   connector_ = std::make_unique<PeerConnector>(std::move(connector), *client_);
   const std::string control_address = node::AdvertisedAddress(options.node, server_->address());
-  membership_ = std::make_unique<Membership>(MembershipParts{core_.get(), client_.get(), connector_.get(), &stop, control_address});
+  membership_ = std::make_unique<Membership>(MembershipParts{core_.get(), client_.get(), connector_.get(), &stop, control_address, WeightBytes(shard_)});
   node::ClusterClientOptions cluster;
   cluster.router_address = options.node.router;
   cluster.identity = node::IdentityOf(settings, control_address);

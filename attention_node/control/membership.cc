@@ -34,6 +34,7 @@ node::Heartbeat Membership::TakeHeartbeat() {
   heartbeat.running = load.running;
   heartbeat.waiting = load.waiting;
   heartbeat.pages_free = load.pages_free;
+  heartbeat.loaded_bytes = parts_.weight_bytes;
   heartbeat.steps = load.steps - std::exchange(steps_reported_, load.steps);
   heartbeat.parts_sent_again = exchange.parts_sent_again - std::exchange(sent_again_reported_, exchange.parts_sent_again);
   heartbeat.lost_peers = std::move(exchange.lost_peers);

@@ -18,6 +18,7 @@ struct MembershipParts {
   PeerConnector* connector = nullptr;
   node::StopSignal* stop = nullptr;
   std::string control_address;  // as other processes reach this node
+  uint64_t weight_bytes = 0;    // in memory
 };
 
 // Whether a living expert node of the view is reached under the same host as `control_address`.
