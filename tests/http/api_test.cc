@@ -8,6 +8,7 @@
 #include "router/http/api/answer_text.h"
 #include "router/http/api/api_call.h"
 #include "router/http/api/api_error.h"
+#include "router/http/api/reasoning_split.h"
 #include "router/http/door/readiness.h"
 #include "router/http/http_door.h"
 #include "router/request/validation.h"
@@ -213,6 +214,27 @@ TEST(AnswerTextTest, WritesLogprobsOfBothKinds) {
   EXPECT_NE(chat.find(R"("logprobs":{"content":[{"token":"token_id:5","logprob":-0.5,"bytes":[],"top_logprobs":[{"token":"token_id:6","logprob":-0.25,"bytes":[]}]}],"refusal":null})"),
             std::string::npos) << chat;
   EXPECT_TRUE(Json::accept(chat));
+}
+
+TEST(ReasoningSplitTest, DependsOnTheTextAloneNotOnItsPieces) {
+  const std::string text = "a < b </thin </think>\n\nanswer </think> more";
+  for (size_t cut = 0; cut <= text.size(); ++cut) {
+    ReasoningSplit split;
+    std::string reasoning, content;
+    split.Append(text.substr(0, cut), reasoning, content);
+    split.Append(text.substr(cut), reasoning, content);
+    split.Flush(reasoning);
+    EXPECT_EQ(reasoning, "a < b </thin ") << cut;
+    EXPECT_EQ(content, "\n\nanswer </think> more") << cut;
+  }
+  ReasoningSplit unfinished;
+  std::string reasoning, content;
+  unfinished.Append("hm </thi", reasoning, content);
+  EXPECT_EQ(reasoning, "hm ");
+  unfinished.Flush(reasoning);
+  EXPECT_EQ(reasoning, "hm </thi");
+  EXPECT_TRUE(EndsInsideThinking("<|Assistant|><think>\n"));
+  EXPECT_FALSE(EndsInsideThinking("<|Assistant|></think>"));
 }
 
 TEST(ApiKeysTest, KnowsItsKeysAndNothingElse) {

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <cstdio>
+#include <filesystem>
 #include <fstream>
 #include <nlohmann/json.hpp>
 #include <set>
@@ -118,6 +119,40 @@ TEST_F(OpenAiTest, StreamsOneEventPerTokenWithTheRoleInTheFirst) {
   EXPECT_EQ(events[4]["choices"][0]["finish_reason"], "length");
   EXPECT_EQ(events[5], "[DONE]");
   EXPECT_EQ(events[0]["id"].get<std::string>().substr(0, 9), "chatcmpl-");
+}
+
+// tales with a template that makes it think: what R1 and V3.1 do.
+TEST_F(OpenAiTest, ThinkingIsKeptApartFromTheAnswer) {
+  const std::filesystem::path folder = std::filesystem::path(testing::TempDir()) / absl::StrCat("thinker-", getpid());
+  std::filesystem::create_directories(folder);
+  for (const auto& file : std::filesystem::directory_iterator(ATOLL_SOURCE_DIR "/checkpoints/tales")) {
+    if (file.path().filename() != "tokenizer_config.json") std::filesystem::copy_file(file.path(), folder / file.path().filename());
+  }
+  std::ifstream in(ATOLL_SOURCE_DIR "/checkpoints/tales/tokenizer_config.json");
+  Json tokenizer_config = Json::parse(in);
+  tokenizer_config["chat_template"] = "{% for m in messages %}{{ m['content'] }}{% endfor %}<think>\n";
+  std::ofstream(folder / "tokenizer_config.json") << tokenizer_config.dump();
+  std::vector<int32_t> said;
+  RouterConfig config = Config();
+  config.model = folder;
+  BringUp(config, [&said](const FakeSequence& s) { return s.sampled < said.size() ? said[s.sampled] : 1; });
+  ASSERT_NE(app_, nullptr);
+  said = *app_->front_door().model().tokenizer()->Encode("Let me see.</think>A fox.", model::AddedTokens::kPlainText);
+  attention_->StartStepping(500);
+  const std::string ask = absl::StrCat(R"({"messages":[{"role":"user","content":"hi"}],"max_tokens":)", said.size());
+  const Json message = Post("/v1/chat/completions", ask + "}").json()["choices"][0]["message"];
+  EXPECT_EQ(message["reasoning_content"], "Let me see.");
+  EXPECT_EQ(message["content"], "A fox.");
+  std::string reasoning, content;
+  for (const Json& event : Events(Post("/v1/chat/completions", ask + R"(,"stream":true})").body)) {
+    if (!event.is_object()) continue;
+    const Json& delta = event["choices"][0]["delta"];
+    reasoning += delta.value("reasoning_content", "");
+    content += delta.value("content", "");
+  }
+  EXPECT_EQ(reasoning, "Let me see.");
+  EXPECT_EQ(content, "A fox.");
+  std::filesystem::remove_all(folder);
 }
 
 TEST_F(OpenAiTest, AnswersSeveralPromptsByIndexAndEchoesThem) {

@@ -127,9 +127,18 @@ void AnswerText::AppendContent(const AnswerChoice& choice, bool in_event, std::s
     return AppendJsonString(choice.text, out);
   }
   out += in_event ? ",\"delta\":{" : ",\"message\":{";
-  if (choice.first) out += "\"role\":\"assistant\"";
-  if (choice.first || !choice.text.empty()) {
-    out += choice.first ? ",\"content\":" : "\"content\":";
+  const char* separator = "";
+  if (choice.first) {
+    out += "\"role\":\"assistant\"";
+    separator = ",";
+  }
+  if (!choice.reasoning.empty()) {
+    out.append(separator).append("\"reasoning_content\":");
+    AppendJsonString(choice.reasoning, out);
+    separator = ",";
+  }
+  if (!choice.text.empty() || !in_event || (choice.first && choice.reasoning.empty())) {
+    out.append(separator).append("\"content\":");
     AppendJsonString(choice.text, out);
   }
   if (!in_event) out += ",\"refusal\":null";

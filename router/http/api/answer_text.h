@@ -32,6 +32,7 @@ struct AnswerUsage {
 struct AnswerChoice {
   int32_t index = 0;
   std::string_view text = {};
+  std::string_view reasoning = {};  // of a chat whose model thinks aloud; comes before the text
   std::span<const SampledToken> tokens = {};  // a log-probability that nobody knows is NaN
   std::optional<FinishReason> finish = {};
   std::string_view stop_string = {};       // that ended it

@@ -12,9 +12,6 @@
 
 namespace atoll::router::http {
 
-// A whole answer waits in memory until it is finished; beyond this it is refused.
-inline constexpr size_t kWholeAnswerBytesMax = 32 << 20;
-
 // Starts what `call` asks for and sees to it that `exchange` is answered; a client that leaves frees all of it. Returns at
 // once. `front_door` outlives all of its requests.
 void StartGeneration(FrontDoor& front_door, ApiCall call, const AnswerFacts& facts, std::shared_ptr<Exchange> exchange);
