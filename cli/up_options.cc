@@ -29,6 +29,9 @@ void UpOptions::Define(Options* options) {
   options->Flag("--no-restart", &no_restart, "end when a process dies, instead of starting it again under its name");
   options->Group("handed on to the router");
   HandOn(options, "--served-model-name", kRouter, "name that clients use; the folder's name when absent");
+  HandOn(options, "--request-timeout-ms", kRouter, "longest life of a request");
+  HandOn(options, "--max-queued-tokens", kRouter, "prompt tokens that wait at most");
+  HandOn(options, "--allow-origin", kRouter, "web origin whose pages may call the HTTP API");
   HandOn(options, "--api-key-file", kRouter, "file with the keys that HTTP clients must send");
   HandOn(options, "--strict-requests", kRouter, "refuse HTTP requests with unknown fields", true);
   HandOn(options, "--max-num-requests", kRouter, "requests running at once, beyond them a request is refused");
@@ -42,6 +45,7 @@ void UpOptions::Define(Options* options) {
   HandOn(options, "--kv-cache-memory-bytes", kAttention, "memory for pages");
   HandOn(options, "--micro-batches", kAttention, "auto, 1 or 2");
   options->Group("handed on to the expert nodes");
+  HandOn(options, "--gather-wait-us", kExpert, "how long rows wait for those of other nodes");
   HandOn(options, "--expert-memory-bytes", kExpert, "memory for replicas");
   HandOn(options, "--speed", kExpert, "relative speed, for placement");
   options->Group("handed on to all nodes");
