@@ -155,8 +155,9 @@ void Options::NoDefault(std::string_view name) {
 void Options::ReadFileAndEnvironment() { reads_places_ = true; }
 
 Options::Entry* Options::Find(std::string_view name) const {
+  const auto same = [](char a, char b) { return a == b || (a == '-' && b == '_'); };  // as other systems write some names
   for (const auto& entry : entries_)
-    if (entry->name == name) return entry.get();
+    if (std::equal(entry->name.begin(), entry->name.end(), name.begin(), name.end(), same)) return entry.get();
   return nullptr;
 }
 
@@ -185,6 +186,17 @@ int Options::Parse(int argc, const char* const* argv) {
   return -1;
 }
 
+namespace {
+
+// "--group.some-name" may be written "--group.some_name", as users of other systems know it.
+std::string NamesOf(const std::string& name) {
+  const size_t dot = name.find('.');
+  if (dot == std::string::npos || name.find('-', dot) == std::string::npos) return name;
+  return absl::StrCat(name, ",", name.substr(0, dot), absl::StrReplaceAll(name.substr(dot), {{"-", "_"}}));
+}
+
+}  // namespace
+
 int Options::ReadFlags(int argc, const char* const* argv) {
   CLI::App app;
   app.set_help_flag();
@@ -202,7 +214,7 @@ int Options::ReadFlags(int argc, const char* const* argv) {
     if (std::holds_alternative<FlagTarget>(entry->target)) {
       parsed[entry.get()] = app.add_flag(entry->name);
     } else {
-      parsed[entry.get()] = app.add_option(entry->name, given[entry.get()])->expected(1)->allow_extra_args(false)->multi_option_policy(
+      parsed[entry.get()] = app.add_option(NamesOf(entry->name), given[entry.get()])->expected(1)->allow_extra_args(false)->multi_option_policy(
           std::holds_alternative<ListTarget>(entry->target) ? CLI::MultiOptionPolicy::TakeAll : CLI::MultiOptionPolicy::Throw);
     }
   }

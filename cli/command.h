@@ -15,6 +15,7 @@ int RunChat(int argc, const char* const* argv);
 int RunStatus(int argc, const char* const* argv);
 int RunTokenize(int argc, const char* const* argv);
 int RunDetokenize(int argc, const char* const* argv);
+int RunPlacement(int argc, const char* const* argv);
 int RunBalanceSim(int argc, const char* const* argv);
 // Also 1 when a request hung, or when all were refused or failed.
 int RunLoad(int argc, const char* const* argv);

@@ -21,6 +21,7 @@ constexpr Command kCommands[] = {
     {"chat", "talk with the model", RunChat},
     {"status", "show the nodes, their loads and the balance of the experts", RunStatus},
     {"load", "send requests as many clients would, and report how they are answered", RunLoad},
+    {"placement", "show and change who holds which experts", RunPlacement},
     {"tokenize", "turn standard input into token ids", RunTokenize},
     {"detokenize", "turn token ids on standard input into text", RunDetokenize},
     {"balance-sim", "place recorded expert loads and judge the balance", RunBalanceSim},

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "base/status.h"
+#include "cli/placement/placement_client.h"
 
 namespace atoll::cli {
 
@@ -90,6 +91,7 @@ struct ClusterStatus {
   std::vector<NodeRow> nodes;
   std::vector<LayerLoad> layers;
   std::vector<std::pair<std::string, int64_t>> router;  // counters by name
+  Balancer balancer;
 };
 
 struct ModelCard {

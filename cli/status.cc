@@ -12,37 +12,24 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "base/options.h"
+#include "cli/placement/balancer_text.h"
 #include "cli/command.h"
 #include "cli/router_client.h"
+#include "cli/placement/table.h"
 
 namespace atoll::cli {
 namespace {
 
-using Table = std::vector<std::vector<std::string>>;
-
-void Print(const Table& table) {
-  std::vector<size_t> width;
-  for (const auto& row : table) {
-    width.resize(std::max(width.size(), row.size()));
-    for (size_t c = 0; c < row.size(); ++c) width[c] = std::max(width[c], row[c].size());
-  }
-  for (const auto& row : table) {
-    for (size_t c = 0; c < row.size(); ++c) std::cout << row[c] << (c + 1 < row.size() ? std::string(width[c] - row[c].size() + 2, ' ') : "\n");
-  }
-}
-
-std::string Megabytes(uint64_t bytes) { return absl::StrFormat("%.1f MB", static_cast<double>(bytes) / 1e6); }
-
 void PrintNodes(const ClusterStatus& status) {
-  Table table{{"NODE", "ROLE", "STATE", "EPOCH", "LOAD", "PAGES FREE", "EXPERTS", "WEIGHTS", "ROWS RUN", "SEEN", "BACKEND", "ADDRESS"}};
+  Table table{{"NODE", "ROLE", "STATE", "EPOCH", "LOAD", "PAGES FREE", "EXPERTS", "SPEED", "WEIGHTS", "ROWS RUN", "SEEN", "BACKEND", "ADDRESS"}};
   for (const NodeRow& n : status.nodes) {
     const bool expert = n.role == "expert";
     table.push_back({n.node_id, n.role, n.state, absl::StrCat(n.epoch_ready), expert ? "-" : absl::StrCat(n.running, "+", n.waiting),
                      expert ? "-" : absl::StrCat(n.pages_free, "/", n.pages), expert ? absl::StrCat(n.experts) : "-",
-                     Megabytes(n.loaded_bytes), expert ? absl::StrCat(n.rows_run) : "-", absl::StrCat(n.heartbeat_age_ms, " ms ago"),
+                     expert ? absl::StrFormat("%.2f", n.speed) : "-", Megabytes(n.loaded_bytes), expert ? absl::StrCat(n.rows_run) : "-", absl::StrCat(n.heartbeat_age_ms, " ms ago"),
                      n.backend, n.address});
   }
-  Print(table);
+  PrintTable(table);
 }
 
 uint64_t Sum(const std::vector<uint64_t>& values) { return std::accumulate(values.begin(), values.end(), uint64_t{0}); }
@@ -62,14 +49,14 @@ void PrintLayers(const ClusterStatus& status) {
                      absl::StrFormat("%.2f", static_cast<double>(layer.rows[order[0]]) / mean), hottest});
   }
   if (table.size() == 1) std::cout << "no expert has seen a row yet\n";
-  else Print(table);
+  else PrintTable(table);
 }
 
 void PrintTables(const ClusterStatus& status, bool experts) {
   std::cout << status.model << "  epoch " << status.epoch << "  " << (status.ready ? "ready" : "not ready: " + status.not_ready_reason)
             << (status.exact ? "" : "  MIXED NUMERICS: tokens may depend on the cluster") << "\n";
   for (const auto& [name, value] : status.router) std::cout << name << " " << value << "  ";
-  std::cout << "\n\n";
+  std::cout << "\n" << BalancerText(status.balancer) << "\n\n";
   PrintNodes(status);
   if (experts) {
     std::cout << "\n";
@@ -89,6 +76,7 @@ void PrintJson(const ClusterStatus& status, bool experts) {
   nlohmann::ordered_json out{{"model", status.model}, {"epoch", status.epoch}, {"ready", status.ready},
                              {"not_ready_reason", status.not_ready_reason}, {"exact", status.exact}};
   for (const auto& [name, value] : status.router) out["router"][name] = value;
+  out["balancer"] = BalancerJson(status.balancer);
   out["nodes"] = nlohmann::ordered_json::array();
   for (const NodeRow& node : status.nodes) out["nodes"].push_back(NodeJson(node));
   if (experts)

@@ -204,6 +204,7 @@ int RunUp(int argc, const char* const* argv) {
   chosen.Define(&options);
   options.ReadFileAndEnvironment();
   if (const int code = options.Parse(argc, argv); code >= 0) return code;
+  chosen.memory_for_experts = MemoryForExperts();
   return LocalCluster(std::move(chosen)).Run();
 }
 

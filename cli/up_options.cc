@@ -1,5 +1,6 @@
 #include "cli/up_options.h"
 
+#include <fstream>
 #include <memory>
 
 #include "absl/strings/str_cat.h"
@@ -37,6 +38,15 @@ void UpOptions::Define(Options* options) {
   HandOn(options, "--max-num-requests", kRouter, "requests running at once, beyond them a request is refused");
   HandOn(options, "--mixed-numerics", kRouter, "admit nodes whose kernels give other bits", true);
   HandOn(options, "--shutdown-timeout", kRouter, "seconds that running requests get at the end");
+  HandOn(options, "--min-replicas", kRouter, "copies of every expert on different nodes, where memory allows");
+  HandOn(options, "--expert-load", kRouter, "JSON file of expert loads to place by at first");
+  HandOn(options, "--enable-eplb", kRouter, "place experts anew on a schedule (the default)", true);
+  HandOn(options, "--no-enable-eplb", kRouter, "no schedule", true);
+  HandOn(options, "--eplb-config.window-size", kRouter, "steps that loads are summed over");
+  HandOn(options, "--eplb-config.step-interval", kRouter, "steps between two plans");
+  HandOn(options, "--eplb-config.threshold", kRouter, "balance from which on a scheduled plan moves nothing");
+  HandOn(options, "--eplb-config.max-bytes", kRouter, "that a scheduled plan loads at most");
+  HandOn(options, "--replica-bias-gamma", kRouter, "step of the slow correction of replicas' shares");
   options->Group("handed on to the attention nodes");
   HandOn(options, "--max-model-len", kAttention, "positions per sequence");
   HandOn(options, "--max-num-seqs", kAttention, "sequences per step");
@@ -48,6 +58,8 @@ void UpOptions::Define(Options* options) {
   HandOn(options, "--gather-wait-us", kExpert, "how long rows wait for those of other nodes");
   HandOn(options, "--expert-memory-bytes", kExpert, "memory for replicas");
   HandOn(options, "--speed", kExpert, "relative speed, for placement");
+  HandOn(options, "--throttle", kExpert, "for tests: take so many times the time that is needed");
+  HandOn(options, "--drain-timeout", kExpert, "seconds after SIGTERM for moving replicas away");
   options->Group("handed on to all nodes");
   HandOn(options, "--threads", kNodes, "compute threads of each process; one per CPU of the machine when absent");
   HandOn(options, "--isa", kNodes, "auto, reference, avx2, avx512 or avx512bf16");
@@ -82,8 +94,24 @@ std::vector<std::string> UpOptions::AttentionArguments(const std::string& router
 
 std::vector<std::string> UpOptions::ExpertArguments(const std::string& router, int64_t index) const {
   std::vector<std::string> arguments{"--model=" + model, "--router=" + router, absl::StrCat("--node-id=expert-", index), "--pin-threads"};
+  // The nodes share this machine: none may take all that is free.
+  if (const uint64_t bytes = memory_per_expert_node(); bytes > 0) arguments.push_back(absl::StrCat("--expert-memory-bytes=", bytes));
   for (std::string& argument : HandedTo(kExpert)) arguments.push_back(std::move(argument));
   return arguments;
+}
+
+uint64_t UpOptions::memory_per_expert_node() const {
+  for (const auto& option : handed_on_)
+    if (option->name == "--expert-memory-bytes" && !option->value.empty()) return 0;
+  return memory_for_experts / static_cast<uint64_t>(experts);
+}
+
+uint64_t MemoryForExperts() {
+  std::ifstream file("/proc/meminfo");
+  std::string key, rest;
+  for (uint64_t kilobytes = 0; file >> key >> kilobytes; std::getline(file, rest))
+    if (key == "MemAvailable:") return kilobytes * 1024 / 10 * 6;
+  return 0;
 }
 
 }  // namespace atoll::cli

@@ -20,6 +20,7 @@ struct UpOptions {
   int64_t attention = 1;
   int64_t experts = 2;
   bool no_restart = false;
+  uint64_t memory_for_experts = 0;  // of all expert nodes; 0: each takes what it finds free
 
   void Define(Options* options);
   std::vector<std::string> RouterArguments() const;
@@ -37,8 +38,12 @@ struct UpOptions {
   };
   void HandOn(Options* options, std::string name, unsigned roles, std::string help, bool is_flag = false);
   std::vector<std::string> HandedTo(unsigned role) const;
+  uint64_t memory_per_expert_node() const;  // 0: it is given by an option, or unknown
 
   std::vector<std::unique_ptr<HandedOn>> handed_on_;
 };
+
+// Of what this machine has free, the part that replicas may take; the rest is for pages and everything else. 0: unknown.
+uint64_t MemoryForExperts();
 
 }  // namespace atoll::cli

@@ -25,6 +25,7 @@ absl::StatusOr<std::unique_ptr<App>> App::Start(const ExpertOptions& options, no
   net::ApplyUcxSettings(settings.ucx);
   net::PrepareGrpc();
   std::unique_ptr<App> app(new App);
+  app->drain_timeout_ = std::chrono::milliseconds(static_cast<int64_t>(1e3 * options.drain_timeout_s));
   ATOLL_RETURN_IF_ERROR(app->OpenModel(options, settings, stop));
   ATOLL_RETURN_IF_ERROR(app->OpenNetwork(options, settings));
   app->Join(options, settings, stop);
@@ -82,7 +83,10 @@ void App::RefreshHealth() { server_->SetServing(kHealthName, cluster_->joined() 
 
 App::~App() {
   if (server_ != nullptr) server_->StopServing();
-  if (cluster_ != nullptr) cluster_->Stop("the process ends");
+  if (cluster_ != nullptr) {
+    cluster_->Drain("the process ends", drain_timeout_);
+    cluster_->Stop("the process ends");
+  }
   stopping_ = true;
   if (host_ != nullptr) host_->Wake();
   if (receiver_.joinable()) receiver_.join();

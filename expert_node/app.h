@@ -23,6 +23,7 @@ struct ExpertOptions {
   double speed = 1;
   int64_t gather_wait_us = 0;
   int64_t throttle = 1;
+  double drain_timeout_s = 30;
 };
 
 // Owned by the main thread.
@@ -30,7 +31,8 @@ class App {
  public:
   // Opens the checkpoint, listens and joins the router. `stop` outlives it.
   static absl::StatusOr<std::unique_ptr<App>> Start(const ExpertOptions& options, node::StopSignal& stop);
-  // Leaves the cluster, ends the links, ends the server.
+  // Leaves the cluster once the router has moved away what is only here (or the drain timeout has passed), ends the links,
+  // ends the server.
   ~App();
 
   const std::string& address() const { return server_->address(); }
@@ -45,6 +47,7 @@ class App {
   void ReceiveLoop();
 
   const SteadyClock clock_;
+  std::chrono::milliseconds drain_timeout_{0};
   std::unique_ptr<model::Checkpoint> checkpoint_;
   std::unique_ptr<kernels::ComputePool> pool_;
   uint64_t numerics_fingerprint_ = 0;

@@ -17,6 +17,8 @@ void Define(ExpertOptions& options, atoll::Options& program) {
               "memory for replicas; 0: what the machine has free");
   program.Float("--speed", &options.speed, {0.001, 1000}, "rate relative to a plain CPU node, for placement");
   program.Int("--gather-wait-us", &options.gather_wait_us, {0, 100'000}, "how long rows wait for those of other nodes");
+  program.Float("--drain-timeout", &options.drain_timeout_s, {0, 86400},
+                "seconds after SIGTERM in which the router may move away what only this node holds");
   program.Int("--throttle", &options.throttle, {1, 1000}, "for tests: take so many times the time that is needed");
   program.ReadFileAndEnvironment();
 }

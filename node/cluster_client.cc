@@ -7,6 +7,7 @@
 #include <mutex>
 #include <optional>
 #include <thread>
+#include <utility>
 
 #include "atoll/v1/cluster.grpc.pb.h"
 #include "base/log.h"
@@ -205,6 +206,15 @@ class ClusterClient::Impl {
     if (thread_.joinable()) thread_.join();
   }
 
+  bool Drain(const std::string& reason, std::chrono::milliseconds timeout) {
+    std::unique_lock lock(mutex_);
+    if (!joined_ || stopping_) return false;
+    leaving_reason_ = reason;
+    wants_to_leave_ = true;
+    changed_.wait_for(lock, timeout, [&] { return let_go_ || !joined_ || stopping_; });
+    return let_go_;
+  }
+
   bool joined() const {
     std::lock_guard lock(mutex_);
     return joined_;
@@ -239,6 +249,7 @@ class ClusterClient::Impl {
       // A full queue drops the heartbeat: the router reads none, so it misses none.
       if (!joined()) continue;
       *was_joined = true;
+      if (TakeWish()) [[maybe_unused]] const bool asked = stream.Send(LeavingMessage());
       [[maybe_unused]] const bool queued = stream.Send(HeartbeatMessage(member_->TakeHeartbeat(), options_.identity.incarnation));
     }
     if (Stopping(0)) {
@@ -249,11 +260,28 @@ class ClusterClient::Impl {
     return ended_;
   }
 
-  // The router ends the stream when it has read this; one that does not is not waited for.
-  void Leave(JoinStream& stream) {
+  v1::JoinRequest LeavingMessage() {
+    std::lock_guard lock(mutex_);
     v1::JoinRequest message;
     message.mutable_leaving()->set_reason(leaving_reason_);
-    if (!stream.Send(std::move(message))) return;
+    return message;
+  }
+
+  bool TakeWish() {
+    std::lock_guard lock(mutex_);
+    return std::exchange(wants_to_leave_, false);
+  }
+
+  void LetGo(const std::string& reason) {
+    member_->OnDrain(reason);
+    std::lock_guard lock(mutex_);
+    let_go_ = true;
+    changed_.notify_all();
+  }
+
+  // The router ends the stream when it has read this; one that does not is not waited for.
+  void Leave(JoinStream& stream) {
+    if (!stream.Send(LeavingMessage())) return;
     stream.CloseWrites();
     std::unique_lock lock(mutex_);
     changed_.wait_for(lock, kLeaveTime, [&] { return ended_.has_value(); });
@@ -264,7 +292,7 @@ class ClusterClient::Impl {
       case v1::JoinResponse::kAccepted: return Accept(response.accepted());
       case v1::JoinResponse::kAssignment: return member_->OnAssignment(FromProto(response.assignment()));
       case v1::JoinResponse::kView: return DeliverView(response.view());
-      case v1::JoinResponse::kDrain: return member_->OnDrain(response.drain().reason());
+      case v1::JoinResponse::kDrain: return LetGo(response.drain().reason());
       case v1::JoinResponse::BODY_NOT_SET: return;
     }
   }
@@ -322,6 +350,8 @@ class ClusterClient::Impl {
   bool stopping_ = false;              // guarded by mutex_, as all below
   bool joined_ = false;
   std::optional<absl::Status> ended_;  // of the present stream
+  bool wants_to_leave_ = false;        // and the router is still to be told
+  bool let_go_ = false;
   std::string leaving_reason_;
   std::thread thread_;
 };
@@ -331,6 +361,7 @@ ClusterClient::ClusterClient(ClusterClientOptions options, ClusterMember* member
 ClusterClient::~ClusterClient() { impl_->Stop(""); }
 void ClusterClient::Start() { impl_->Start(); }
 void ClusterClient::Stop(const std::string& reason) { impl_->Stop(reason); }
+bool ClusterClient::Drain(const std::string& reason, std::chrono::milliseconds timeout) { return impl_->Drain(reason, timeout); }
 bool ClusterClient::joined() const { return impl_->joined(); }
 
 }  // namespace atoll::node

@@ -3,6 +3,7 @@
 // A node's membership: one stream to the router for the process's whole life. When the stream ends (the router restarts,
 // the network breaks) the client joins again with a bounded backoff; the node serves on with what it knows.
 
+#include <chrono>
 #include <memory>
 #include <string>
 
@@ -43,6 +44,9 @@ class ClusterClient {
   ~ClusterClient();  // Stop("") unless stopped
 
   void Start();
+  // Says that the node wants to leave and goes on meanwhile, until the router lets it go (true), the router is gone or
+  // `timeout` has passed. Once, before Stop.
+  bool Drain(const std::string& reason, std::chrono::milliseconds timeout);
   // Says that the node leaves on purpose, ends the stream and joins the threads. Bounded by a second.
   void Stop(const std::string& reason);
   bool joined() const;

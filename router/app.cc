@@ -4,8 +4,10 @@
 #include <random>
 #include <utility>
 
+#include "absl/strings/str_cat.h"
 #include "base/log.h"
 #include "base/options.h"
+#include "router/placement/load_file/expert_load_file.h"
 
 namespace atoll::router {
 namespace {
@@ -17,12 +19,24 @@ constexpr char kListenHttp[] = "127.0.0.1:8000";
 constexpr char kListenMetrics[] = "127.0.0.1:8001";
 constexpr char kServiceName[] = "atoll.v1.InferenceService";
 
-ClusterOptions ClusterOptionsOf(const RouterConfig& config, const ServedModel& model) {
+ClusterOptions ClusterOptionsOf(const RouterConfig& config, const ServedModel& model, std::vector<std::vector<double>> cold_start) {
   return {.registry = {.model_fingerprint = model.fingerprint(),
                        .peer_silence_ms = config.peer_silence_ms,
                        .tick_ms = kTickMs,
                        .mixed_numerics = config.mixed_numerics},
-          .min_expert_nodes = config.min_expert_nodes};
+          .placement = {.balance = config.balance, .min_expert_nodes = config.min_expert_nodes, .cold_start = std::move(cold_start)}};
+}
+
+// [layers][experts] of the model; empty where no file is given. Layers of the file that the model does not have are an error.
+absl::StatusOr<std::vector<std::vector<double>>> ReadColdStart(const std::string& path, const model::ModelConfig& config) {
+  if (path.empty()) return std::vector<std::vector<double>>{};
+  ATOLL_ASSIGN_OR_RETURN(ExpertLoads loads, ReadExpertLoads(path));
+  const int64_t layers = config.layers_total(), experts = config.gate.n_routed_experts;
+  if (loads.experts() != experts || static_cast<int64_t>(loads.counts.size()) > layers) {
+    return absl::InvalidArgumentError(absl::StrCat("--expert-load ", path, ": expected at most ", layers, " layers of ", experts, " experts, found ",
+                                                   loads.counts.size(), " of ", loads.experts()));
+  }
+  return std::move(loads.counts);
 }
 
 FrontDoorOptions FrontDoorOptionsOf(const RouterConfig& config) {
@@ -40,10 +54,10 @@ int32_t ProbeToken(const ServedModel& model) {
 
 }  // namespace
 
-App::App(const RouterConfig& config, ServedModel model)
+App::App(const RouterConfig& config, ServedModel model, std::vector<std::vector<double>> cold_start)
     : config_(config),
       model_(std::move(model)),
-      control_({.cluster = ClusterOptionsOf(config_, model_),
+      control_({.cluster = ClusterOptionsOf(config_, model_, std::move(cold_start)),
                 .probe_token_id = ProbeToken(model_),
                 .on_health = [this](const HealthView& health) { OnHealth(health); }},
                model_.experts(), &clock_),
@@ -51,7 +65,8 @@ App::App(const RouterConfig& config, ServedModel model)
 
 absl::StatusOr<std::unique_ptr<App>> App::Start(const RouterConfig& config) {
   ATOLL_ASSIGN_OR_RETURN(ServedModel model, ServedModel::Load(config.model, config.served_model_name));
-  std::unique_ptr<App> app(new App(config, std::move(model)));
+  ATOLL_ASSIGN_OR_RETURN(std::vector<std::vector<double>> cold_start, ReadColdStart(config.expert_load, model.config()));
+  std::unique_ptr<App> app(new App(config, std::move(model), std::move(cold_start)));
   ATOLL_RETURN_IF_ERROR(app->Listen());
   return app;
 }

@@ -41,7 +41,7 @@ class App {
   ClusterControl& control() { return control_; }
 
  private:
-  App(const RouterConfig& config, ServedModel model);
+  App(const RouterConfig& config, ServedModel model, std::vector<std::vector<double>> cold_start);
   absl::Status Listen();
   absl::Status ListenHttp();
   http::ClusterHealth Health() const;

@@ -6,6 +6,7 @@
 #include <string>
 
 #include "router/admission.h"
+#include "router/balance/balance_policy.h"
 #include "router/http/http_door.h"
 
 namespace atoll::router {
@@ -17,6 +18,9 @@ struct RouterConfig {
   http::HttpConfig http;
   AdmissionLimits admission;
   int64_t min_expert_nodes = 1;
+  BalanceOptions balance;
+  bool eplb = false, no_eplb = false;  // the flags as given; balance.enable is what counts
+  std::string expert_load;  // file of expert loads to place by at first; empty: none
   int64_t peer_silence_ms = 500;
   bool mixed_numerics = false;
   int64_t request_timeout_ms = 3600 * 1000;

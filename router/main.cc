@@ -17,6 +17,20 @@ using atoll::router::RouterConfig;
 
 constexpr int kExitConfiguration = 78;  // EX_CONFIG
 
+void DefineBalance(RouterConfig& config, atoll::Options& options) {
+  atoll::router::BalanceOptions& balance = config.balance;
+  options.Group("placement of the experts");
+  options.Int("--min-replicas", &balance.min_replicas, {1, 64}, "copies of every expert on different nodes, where memory allows; with 2 the loss of one node loses no expert");
+  options.String("--expert-load", &config.expert_load, "JSON file with logical_count [layers][experts] to place by before anything was seen");
+  options.Flag("--enable-eplb", &config.eplb, "place experts anew on a schedule; it is so unless --no-enable-eplb is given");
+  options.Flag("--no-enable-eplb", &config.no_eplb, "move experts only for nodes that come and go, and at an operator's word");
+  options.Int("--eplb-config.window-size", &balance.window_size, {1, 1 << 24}, "steps of the busiest attention node that loads are summed over");
+  options.Int("--eplb-config.step-interval", &balance.step_interval, {1, 1 << 30}, "steps of the busiest attention node between two plans");
+  options.Float("--eplb-config.threshold", &balance.threshold, {0, 1}, "balance (mean / busiest node) from which on a scheduled plan moves nothing");
+  options.Int("--eplb-config.max-bytes", &balance.max_bytes, {0, int64_t{1} << 50}, "that a scheduled plan loads at most");
+  options.Float("--replica-bias-gamma", &balance.replica_bias_gamma, {0, 1}, "step of the slow correction of replicas' shares; 0: off");
+}
+
 void Define(RouterConfig& config, double& shutdown_timeout_s, atoll::Options& options) {
   options.Group("model");
   options.String("--model", &config.model, "checkpoint folder: config.json, tokenizer, safetensors headers (weights are not read)");
@@ -38,6 +52,7 @@ void Define(RouterConfig& config, double& shutdown_timeout_s, atoll::Options& op
   options.Int("--min-expert-nodes", &config.min_expert_nodes, {1, 4096}, "expert nodes to wait for before experts are placed");
   options.Int("--peer-silence-ms", &config.peer_silence_ms, {50, 600 * 1000}, "silence after which a node is lost");
   options.Flag("--mixed-numerics", &config.mixed_numerics, "admit nodes whose kernels give other bits; tokens may then depend on the node");
+  DefineBalance(config, options);
   options.Require("--model");
   options.ReadFileAndEnvironment();
 }
@@ -103,5 +118,6 @@ int main(int argc, char** argv) {
   Define(config, shutdown_timeout_s, options);
   if (const int exit_status = options.Parse(argc, argv); exit_status >= 0) return exit_status;
   config.shutdown_timeout_ms = static_cast<int64_t>(1e3 * shutdown_timeout_s);
+  config.balance.enable = !config.no_eplb;
   return Run(config);
 }

@@ -7,24 +7,28 @@
 
 namespace atoll::router {
 
-bool ClusterState::AllExpertsLive() const {
-  // Every expert has one replica, so each member counts; a second replica would make this a check per expert.
-  return view_ != nullptr && std::all_of(view_->expert_nodes.begin(), view_->expert_nodes.end(), [](const ExpertPeer& p) { return p.alive; });
-}
-
 std::string ClusterState::UnreachablePeer(const Node& node) const {
-  if (view_ == nullptr) return "";
-  for (const ExpertPeer& peer : view_->expert_nodes) {
+  if (view() == nullptr) return "";
+  for (const ExpertPeer& peer : view()->expert_nodes) {
     const auto lost = node.heartbeat.lost_peers.find(peer.node_id);
     if (peer.alive && lost != node.heartbeat.lost_peers.end()) return absl::StrCat(peer.node_id, ": ", lost->second);
   }
   return "";
 }
 
+bool ClusterState::ReachesEveryExpert(const Node& node) const {
+  if (UnreachablePeer(node).empty()) return true;
+  std::vector<bool> reached;
+  for (const ExpertPeer& peer : view()->expert_nodes) reached.push_back(peer.alive && !node.heartbeat.lost_peers.contains(peer.node_id));
+  return std::all_of(view()->placement->replicas.begin(), view()->placement->replicas.end(), [&](const std::vector<model::Replica>& replicas) {
+    return replicas.empty() || std::any_of(replicas.begin(), replicas.end(), [&](const model::Replica& r) { return reached[r.node]; });
+  });
+}
+
 bool ClusterState::IsUsable(const Node& node) const {
   const auto told = told_.find(node.hello.node_id);
-  return node.alive && !node.draining && told != told_.end() && told->second.connected && AllExpertsLive() &&
-         told->second.probed_epoch == view_->epoch && UnreachablePeer(node).empty();
+  return node.alive && !node.draining && told != told_.end() && told->second.connected && told->second.probed && AllExpertsLive() &&
+         ReachesEveryExpert(node);
 }
 
 std::vector<const Node*> ClusterState::Usable() const {
@@ -39,57 +43,56 @@ NodeState ClusterState::StateOf(const Node& node) const {
   if (!node.alive) return NodeState::kLost;
   if (node.draining) return NodeState::kDraining;
   if (node.hello.role == NodeRole::kAttention) return IsUsable(node) ? NodeState::kReady : NodeState::kJoining;
-  if (Loaded(node)) return NodeState::kReady;
-  const auto told = told_.find(node.hello.node_id);
-  return told != told_.end() && told->second.assigned_epoch != 0 ? NodeState::kLoading : NodeState::kJoining;
+  const Holding* holding = keeper_.holdings().Find(node.hello.node_id);
+  if (holding == nullptr || !keeper_.placed()) return NodeState::kJoining;
+  return holding->ready() ? NodeState::kReady : NodeState::kLoading;
 }
 
 std::vector<NodeReport> ClusterState::Report() const {
   std::vector<NodeReport> reports;
-  for (const auto& [id, node] : registry_.nodes()) reports.push_back({.node = node, .state = StateOf(node), .experts = 0});
-  if (placement_ == nullptr) return reports;
-  for (NodeReport& report : reports) {
-    const auto& ids = placement_->node_ids;
-    const auto member = std::find(ids.begin(), ids.end(), report.node.hello.node_id);
-    if (member == ids.end()) continue;
-    report.experts = static_cast<int64_t>(model::ExpertsOfNode(*placement_, static_cast<int32_t>(member - ids.begin())).size());
+  for (const auto& [id, node] : registry_.nodes()) {
+    const Holding* holding = keeper_.holdings().Find(id);
+    reports.push_back({.node = node,
+                       .state = StateOf(node),
+                       .experts = holding == nullptr ? 0 : static_cast<int64_t>(holding->assigned.size()),
+                       .speed = node.hello.role == NodeRole::kExpert ? keeper_.SpeedOf(node) : node.hello.speed});
   }
   return reports;
 }
 
 std::vector<LayerBalance> ClusterState::Balance() const {
-  return placement_ == nullptr ? std::vector<LayerBalance>{} : counters_.Balance(*placement_);
+  return view() == nullptr ? std::vector<LayerBalance>{} : counters_.Balance(*view()->placement);
 }
 
 std::string ClusterState::LoadingReason() const {
-  size_t loaded = 0;
+  size_t nodes = 0, loaded = 0;
   uint64_t bytes = 0;
   uint64_t bytes_total = 0;
   std::string missing;
-  for (const std::string& id : placement_->node_ids) {
+  for (const auto& [id, holding] : keeper_.holdings().nodes()) {
+    if (holding.assigned.empty()) continue;
+    ++nodes;
     const Node* node = registry_.Find(id);
-    if (node == nullptr || !node->alive) {
+    if (node == nullptr || !holding.alive) {
       absl::StrAppend(&missing, missing.empty() ? "; lost: " : ", ", id);
       continue;
     }
-    loaded += Loaded(*node) ? 1 : 0;
+    loaded += holding.ready() ? 1 : 0;
     bytes += node->heartbeat.loaded_bytes;
     bytes_total += node->heartbeat.loaded_bytes + node->heartbeat.to_load_bytes;
   }
   const std::string part = bytes_total > 0 ? absl::StrCat(", ", 100 * bytes / bytes_total, " % of the bytes") : "";
-  return absl::StrCat("experts are loading: ", loaded, " of ", placement_->node_ids.size(), " expert nodes have theirs", part, missing);
+  return absl::StrCat("experts are loading: ", loaded, " of ", nodes, " expert nodes have theirs", part, missing);
 }
 
 std::string ClusterState::LostExpertsReason() const {
-  int64_t experts = 0;
   std::string nodes;
-  for (size_t i = 0; i < view_->expert_nodes.size(); ++i) {
-    if (view_->expert_nodes[i].alive) continue;
-    experts += static_cast<int64_t>(model::ExpertsOfNode(*placement_, static_cast<int32_t>(i)).size());
-    const Node* node = registry_.Find(view_->expert_nodes[i].node_id);
-    absl::StrAppend(&nodes, nodes.empty() ? "" : ", ", view_->expert_nodes[i].node_id, node != nullptr && node->alive ? " is loading" : " is lost");
+  for (const ExpertPeer& peer : view()->expert_nodes) {
+    if (peer.alive) continue;
+    const Node* node = registry_.Find(peer.node_id);
+    absl::StrAppend(&nodes, nodes.empty() ? ": expert node " : ", ", peer.node_id, node != nullptr && node->alive ? " is loading" : " is lost");
   }
-  return absl::StrCat(experts, " experts have no live host: expert node ", nodes);
+  return absl::StrCat(keeper_.lost_experts(), " experts have no live host", nodes);
 }
 
 std::string ClusterState::AttentionReason() const {
@@ -100,7 +103,7 @@ std::string ClusterState::AttentionReason() const {
   const Told& told = told_.at(node.hello.node_id);
   if (node.draining) return absl::StrCat(name, " is draining");
   if (const std::string peer = UnreachablePeer(node); !peer.empty()) return absl::StrCat(name, " cannot reach expert node ", peer);
-  if (node.heartbeat.epoch_ready < view_->epoch) return absl::StrCat(name, " is opening its links to the expert nodes");
+  if (!told.probed && node.heartbeat.epoch_ready < view()->epoch) return absl::StrCat(name, " is opening its links to the expert nodes");
   if (!told.connected) return absl::StrCat("the router is opening its stream to ", name);
   if (!told.probe_failure.empty()) return absl::StrCat(name, " failed its probe: ", told.probe_failure);
   return absl::StrCat(name, " is being probed with one token");
@@ -108,8 +111,8 @@ std::string ClusterState::AttentionReason() const {
 
 std::string ClusterState::NotReadyReason() const {
   if (ready()) return "";
-  if (placement_ == nullptr) return why_no_placement_.empty() ? "no expert node has joined" : why_no_placement_;
-  if (view_ == nullptr) return LoadingReason();
+  if (!keeper_.placed()) return keeper_.why_no_placement().empty() ? "no expert node has joined" : keeper_.why_no_placement();
+  if (view() == nullptr) return LoadingReason();
   if (!AllExpertsLive()) return LostExpertsReason();
   return AttentionReason();
 }

@@ -1,11 +1,10 @@
 #pragma once
 
-// What the cluster is and what is to be done next: membership, placement, views, readiness. Every event returns the orders
-// that follow from it; a shell carries them out. Plain code with time passed in; thread-compatible.
+// What the cluster is and what is to be done next: membership, readiness, and through PlacementKeeper who holds what. Every
+// event returns the orders that follow from it; a shell carries them out. Plain code with time passed in; thread-compatible.
 //
-// Expert nodes join -> placement -> assignments -> all loaded -> view -> attention nodes open their links -> each is
-// probed with one token -> ready. A lost expert node gives a view that says so; when it is back, it is assigned its former
-// experts and a view follows.
+// Expert nodes join -> plan -> assignments -> all loaded -> view -> attention nodes open their links -> each is probed with
+// one token -> ready. A node that was probed stays usable from view to view, as long as it reaches a replica of every expert.
 
 #include <cstdint>
 #include <map>
@@ -17,20 +16,21 @@
 #include "router/cluster/expert_counters.h"
 #include "router/cluster/node.h"
 #include "router/cluster/orders.h"
+#include "router/cluster/placement_keeper.h"
 #include "router/cluster/registry.h"
-#include "router/placement/initial_placement.h"
 
 namespace atoll::router {
 
 struct ClusterOptions {
   RegistryOptions registry;
-  int64_t min_expert_nodes = 1;
+  PlacementOptions placement;
 };
 
 struct NodeReport {
   Node node;
   NodeState state = NodeState::kJoining;
   int64_t experts = 0;
+  double speed = 1;  // to split by; of an expert node
 };
 
 class ClusterState {
@@ -47,62 +47,63 @@ class ClusterState {
   // The stream for sequences to that life of an attention node is over.
   void OnAttentionStreamEnd(const std::string& node_id, uint64_t incarnation, int64_t now_ns, Orders& orders);
   void OnProbe(const ProbeOrder& probe, const absl::Status& result, int64_t now_ns, Orders& orders);
+  void OnPlan(const PlanResult& result, int64_t now_ns, Orders& orders);
+  // An operator's; see PlacementKeeper.
+  void AskForPlan(bool full, int64_t now_ns, Orders& orders);
+  absl::Status ApplyPlan(int64_t now_ns, Orders& orders);
+  void Freeze(bool frozen, int64_t now_ns, Orders& orders);
 
   // Attention nodes that may be given work, by node id.
   std::vector<const Node*> Usable() const;
   bool ready() const { return !Usable().empty(); }
   std::string NotReadyReason() const;  // one sentence; empty when ready
-  bool AllExpertsLive() const;
+  bool AllExpertsLive() const { return view() != nullptr && keeper_.lost_experts() == 0; }
 
-  uint64_t epoch() const { return epoch_; }
+  uint64_t epoch() const { return epochs_.newest(); }
   bool exact() const { return registry_.exact(); }
   std::vector<NodeReport> Report() const;
+  BalancerReport Balancer(int64_t now_ns) const { return keeper_.Report(now_ns); }
+  const std::shared_ptr<const ClusterView>& view() const { return keeper_.view(); }
+  const Holdings& holdings() const { return keeper_.holdings(); }
   const ExpertCounters& counters() const { return counters_; }
   std::vector<LayerBalance> Balance() const;
 
  private:
-  // What the present life of a node has been told and has shown; cleared when it joins.
+  // What the present life of an attention node has been told and has shown; cleared when it joins.
   struct Told {
-    uint64_t assigned_epoch = 0;  // expert node
-    uint64_t view_epoch = 0;      // attention node, as the rest
+    uint64_t view_epoch = 0;
     bool connected = false;
     int64_t connect_after_ns = 0;
-    uint64_t probed_epoch = 0;
+    bool probed = false;       // a token came through since it last reached every expert
+    uint64_t probe_epoch = 0;  // of the probe that counts; 0: none
     bool probing = false;
     int64_t probe_after_ns = 0;
     std::string probe_failure;
   };
 
   void Reconcile(int64_t now_ns, Orders& orders);
-  void Place(Orders& orders);
-  void Assign(Orders& orders);
-  void Publish(Orders& orders);
   void SendViews(Orders& orders);
   void Connect(int64_t now_ns, Orders& orders);
   void Probe(int64_t now_ns, Orders& orders);
 
-  bool Loaded(const Node& node) const;
+  Following FollowingNow() const;
   bool IsUsable(const Node& node) const;
   // The first expert node of the view that `node` cannot reach, as "id: reason"; empty where it reaches all.
   std::string UnreachablePeer(const Node& node) const;
-  std::vector<ExpertPeer> PeersNow() const;
-  bool EveryMemberLoaded() const;
+  // It reaches a live replica of every expert.
+  bool ReachesEveryExpert(const Node& node) const;
   NodeState StateOf(const Node& node) const;
-  void Raise(uint64_t epoch_seen);
-  void NoteLost(const Node& node, Orders& orders);
+  void NoteLost(const Node& node, int64_t now_ns, Orders& orders);
   std::string LoadingReason() const;
   std::string LostExpertsReason() const;
   std::string AttentionReason() const;
 
   const ClusterOptions options_;
-  const ExpertsToPlace experts_;
   Registry registry_;
+  Epochs epochs_;
   ExpertCounters counters_;
-  std::map<std::string, Told> told_;
-  uint64_t epoch_ = 0;  // the newest given out
-  std::shared_ptr<const model::Placement> placement_;
-  std::string why_no_placement_;
-  std::shared_ptr<const ClusterView> view_;
+  PlacementKeeper keeper_;
+  std::map<std::string, Told> told_;  // attention nodes
 };
 
 }  // namespace atoll::router

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "base/status.h"
+#include "router/balance/plan_job.h"
 #include "router/cluster/node.h"
 #include "router/cluster/registry.h"
 
@@ -42,6 +43,12 @@ struct ProbeOrder {
   uint64_t epoch = 0;
 };
 
+// An expert node that leaves may end now.
+struct DrainOrder {
+  StreamId stream = 0;
+  std::string reason;
+};
+
 struct Orders {
   std::vector<Assignment> assignments;
   std::vector<ViewOrder> views;
@@ -49,6 +56,8 @@ struct Orders {
   std::vector<AttentionTarget> connects;
   std::vector<std::string> disconnects;  // attention node ids
   std::vector<ProbeOrder> probes;
+  std::vector<DrainOrder> drains;
+  std::vector<PlanJob> plans;  // the last one counts; it replaces one that runs
   std::vector<std::string> log;
 };
 

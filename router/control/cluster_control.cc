@@ -10,7 +10,10 @@ ClusterControl::ClusterControl(ClusterControlOptions options, const ExpertsToPla
     : options_(std::move(options)),
       clock_(clock),
       state_(options_.cluster, experts),
-      serving_(std::make_shared<const Serving>(Serving{.seats = {}, .not_ready_reason = state_.NotReadyReason()})) {}
+      serving_(std::make_shared<const Serving>(Serving{.seats = {}, .not_ready_reason = state_.NotReadyReason()})),
+      planner_([this](const PlanResult& result) {
+        Handle([&](Orders& orders) { state_.OnPlan(result, clock_->NowNs(), orders); });
+      }) {}
 
 ClusterControl::~ClusterControl() = default;
 
@@ -67,7 +70,11 @@ void ClusterControl::CarryOutLocked(Orders& orders) {
   for (const ViewOrder& order : orders.views) {
     SendLocked(order.stream, [&](JoinStream& stream) { return stream.SendView(*order.view); });
   }
+  for (const DrainOrder& order : orders.drains) {
+    SendLocked(order.stream, [&](JoinStream& stream) { return stream.SendDrain(order.reason); });
+  }
   for (const ProbeOrder& probe : orders.probes) StartProbeLocked(probe);
+  if (!orders.plans.empty()) planner_.Submit(std::move(orders.plans.back()));
   RefreshServingLocked();
 }
 
@@ -148,7 +155,22 @@ void ClusterControl::WaitForWork(std::chrono::milliseconds timeout) {
   work_changed_.wait_for(lock, timeout, [&] { return work_; });
 }
 
+void ClusterControl::AskForPlan(bool full) {
+  Handle([&](Orders& orders) { state_.AskForPlan(full, clock_->NowNs(), orders); });
+}
+
+absl::Status ClusterControl::ApplyPlan() {
+  absl::Status status;
+  Handle([&](Orders& orders) { status = state_.ApplyPlan(clock_->NowNs(), orders); });
+  return status;
+}
+
+void ClusterControl::Freeze(bool frozen) {
+  Handle([&](Orders& orders) { state_.Freeze(frozen, clock_->NowNs(), orders); });
+}
+
 void ClusterControl::Shutdown(const absl::Status& reason) {
+  planner_.Stop();
   {
     std::lock_guard lock(mutex_);
     shut_down_ = true;
@@ -193,6 +215,8 @@ ClusterReport ClusterControl::Report(bool expert_counts) const {
   report.balance = state_.Balance();
   if (expert_counts) report.expert_counts = state_.counters().Sums();
   report.now_ns = clock_->NowNs();
+  report.balancer = state_.Balancer(report.now_ns);
+  report.view = state_.view();
   return report;
 }
 

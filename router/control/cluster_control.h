@@ -15,6 +15,8 @@
 #include "base/clock.h"
 #include "base/status.h"
 #include "router/cluster/cluster_state.h"
+#include "router/control/control_report.h"
+#include "router/control/planner.h"
 #include "router/control/probe.h"
 #include "router/inference/front_door.h"
 
@@ -27,27 +29,9 @@ class JoinStream {
   // False: the node does not read what it is sent.
   [[nodiscard]] virtual bool SendAssignment(uint64_t epoch, const std::vector<model::ExpertId>& experts) = 0;
   [[nodiscard]] virtual bool SendView(const ClusterView& view) = 0;
+  [[nodiscard]] virtual bool SendDrain(const std::string& reason) = 0;
   virtual void SendAccepted() = 0;
   virtual void End(const absl::Status& status) = 0;
-};
-
-// What grpc.health.v1 says, by role.
-struct HealthView {
-  bool ready = false;
-  bool attention = false;  // an attention node is usable
-  bool expert = false;     // every expert has a live host
-  friend bool operator==(const HealthView&, const HealthView&) = default;
-};
-
-struct ClusterReport {
-  bool ready = false;
-  std::string not_ready_reason;
-  uint64_t epoch = 0;
-  bool exact = true;
-  std::vector<NodeReport> nodes;
-  std::vector<LayerCounts> expert_counts;  // where asked for
-  std::vector<LayerBalance> balance;
-  int64_t now_ns = 0;
 };
 
 struct ClusterControlOptions {
@@ -77,6 +61,11 @@ class ClusterControl final : public ServingSource {
   uint64_t MintSequenceIds(int32_t count) override { return next_sequence_id_.fetch_add(count); }
   ClusterReport Report(bool expert_counts) const;
 
+  // An operator's: a plan to look at, which Report shows when it is there; to carry it out; to keep everything in place.
+  void AskForPlan(bool full);
+  absl::Status ApplyPlan();
+  void Freeze(bool frozen);
+
  private:
   void CarryOutLocked(Orders& orders);
   void SendLocked(StreamId stream, const std::function<bool(JoinStream&)>& send);
@@ -103,6 +92,7 @@ class ClusterControl final : public ServingSource {
   std::shared_ptr<const Serving> serving_;  // shared with requests being placed
   HealthView health_;
   bool shut_down_ = false;
+  Planner planner_;  // its results come in through Handle
 
   std::mutex work_mutex_;  // guards what follows; taken last
   std::condition_variable work_changed_;

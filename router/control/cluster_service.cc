@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "net/grpc/bidi_server_stream.h"
 #include "net/grpc/status_map.h"
+#include "router/control/placement_service.h"
 
 namespace atoll::router {
 namespace {
@@ -98,39 +99,6 @@ void FillExperts(const std::vector<model::ExpertId>& ids, v1::Assignment& to) {
   }
 }
 
-void FillReplicas(const std::vector<model::Replica>& replicas, v1::ExpertReplicas& to) {
-  for (const model::Replica& replica : replicas) {
-    to.add_node(replica.node);
-    if (replicas.size() > 1) to.add_share(static_cast<float>(replica.share));
-  }
-}
-
-void FillView(const ClusterView& view, v1::ClusterView& to) {
-  to.set_epoch(view.epoch);
-  for (const ExpertPeer& peer : view.expert_nodes) {
-    v1::ExpertNode& node = *to.add_expert_nodes();
-    node.set_node_id(peer.node_id);
-    node.set_incarnation(peer.incarnation);
-    node.set_control_address(peer.control_address);
-    node.set_speed(peer.speed);
-    node.set_alive(peer.alive);
-  }
-  to.set_attention_nodes(view.attention_nodes);
-  to.set_routing_bias_epsilon(view.routing_bias_epsilon);
-  const auto fill = [](const std::vector<std::vector<float>>& layers, int32_t layer, google::protobuf::RepeatedField<float>& out) {
-    if (static_cast<size_t>(layer) < layers.size()) out.Assign(layers[layer].begin(), layers[layer].end());
-  };
-  const model::Placement& placement = *view.placement;
-  for (int32_t layer = 0; layer < placement.layers; ++layer) {
-    if (!placement.layer_has_experts[layer]) continue;
-    v1::LayerPlacement& layer_placement = *to.add_layers();
-    layer_placement.set_layer(layer);
-    fill(view.expected_share, layer, *layer_placement.mutable_expected_share());
-    fill(view.routing_bias, layer, *layer_placement.mutable_routing_bias());
-    for (int32_t e = 0; e < placement.experts; ++e) FillReplicas(placement.ReplicasOf({layer, e}), *layer_placement.add_experts());
-  }
-}
-
 class JoinStreamSender final : public JoinStream {
  public:
   JoinStreamSender(std::shared_ptr<Stream> stream, const ClusterServiceOptions& options) : stream_(std::move(stream)), options_(options) {}
@@ -144,6 +112,11 @@ class JoinStreamSender final : public JoinStream {
   bool SendView(const ClusterView& view) override {
     v1::JoinResponse response;
     FillView(view, *response.mutable_view());
+    return stream_->Send(std::move(response));
+  }
+  bool SendDrain(const std::string& reason) override {
+    v1::JoinResponse response;
+    response.mutable_drain()->set_reason(reason);
     return stream_->Send(std::move(response));
   }
   void SendAccepted() override {
@@ -206,7 +179,7 @@ void FillNode(const NodeReport& report, int64_t now_ns, v1::NodeStatus& to) {
   to.set_incarnation(node.hello.incarnation);
   to.set_control_address(node.hello.control_address);
   to.set_backend(node.hello.backend);
-  to.set_speed(node.hello.speed);
+  to.set_speed(report.speed);
   to.set_state(NodeStateName(report.state));
   to.set_running(node.heartbeat.running);
   to.set_waiting(node.heartbeat.waiting);
@@ -233,6 +206,7 @@ void FillReport(const ClusterReport& report, v1::GetStatusResponse& to) {
   to.set_not_ready_reason(report.not_ready_reason);
   to.set_exact(report.exact);
   for (const NodeReport& node : report.nodes) FillNode(node, report.now_ns, *to.add_nodes());
+  FillBalancer(report.balancer, *to.mutable_balancer());
   for (const LayerCounts& counts : report.expert_counts) FillCounts(counts, *to.add_expert_counts());
   for (const LayerBalance& balance : report.balance) {
     v1::LayerBalance& layer = *to.add_balance();
@@ -270,6 +244,23 @@ class ClusterServiceImpl final : public v1::ClusterService::CallbackService {
     response->mutable_router()->set_uptime_ms((clock_->NowNs() - started_ns_) / 1000000);
     grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
     reactor->Finish(grpc::Status::OK);
+    return reactor;
+  }
+
+  grpc::ServerUnaryReactor* GetPlacement(grpc::CallbackServerContext* context, const v1::GetPlacementRequest* request,
+                                         v1::GetPlacementResponse* response) override {
+    const ClusterReport report = control_->Report(/*expert_counts=*/false);
+    FillBalancer(report.balancer, *response->mutable_balancer());
+    if (request->view() && report.view != nullptr) FillView(*report.view, *response->mutable_view());
+    grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
+    reactor->Finish(grpc::Status::OK);
+    return reactor;
+  }
+
+  grpc::ServerUnaryReactor* ChangePlacement(grpc::CallbackServerContext* context, const v1::ChangePlacementRequest* request,
+                                            v1::ChangePlacementResponse*) override {
+    grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
+    reactor->Finish(net::ToGrpcStatus(ApplyChange(*request, *control_)));
     return reactor;
   }
 

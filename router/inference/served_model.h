@@ -11,7 +11,7 @@
 #include "model/chat/chat_format.h"
 #include "model/checkpoint.h"
 #include "model/tokenizer/folder_tokenizer.h"
-#include "router/placement/initial_placement.h"
+#include "router/placement/experts_to_place.h"
 
 namespace atoll::router {
 

@@ -25,11 +25,18 @@ model::ModelConfig Config() {
 
 class ClusterStateTest : public testing::Test {
  protected:
-  explicit ClusterStateTest(int64_t min_expert_nodes = 2, bool mixed_numerics = false)
+  explicit ClusterStateTest(int64_t min_expert_nodes = 2, bool mixed_numerics = false, int64_t min_replicas = 1)
       : state_({.registry = {.model_fingerprint = kFingerprint, .peer_silence_ms = 500, .tick_ms = 25, .mixed_numerics = mixed_numerics},
-                .min_expert_nodes = min_expert_nodes},
+                .placement = {.balance = Copies(min_replicas), .min_expert_nodes = min_expert_nodes, .cold_start = {}}},
                {.config = &config_, .with_mtp = false, .expert_bytes = 1000}) {}
 
+  static BalanceOptions Copies(int64_t min_replicas) {
+    BalanceOptions options;
+    options.min_replicas = min_replicas;
+    return options;
+  }
+
+  // Two nodes hold all 16 experts, with no room for a second copy.
   static NodeHello Hello(NodeRole role, const std::string& id, uint64_t incarnation = 1) {
     NodeHello hello;
     hello.role = role;
@@ -37,7 +44,7 @@ class ClusterStateTest : public testing::Test {
     hello.incarnation = incarnation;
     hello.control_address = "127.0.0.1:1";
     hello.backend = "cpu";
-    hello.memory_bytes = 1 << 20;
+    hello.memory_bytes = 8000;
     hello.model_fingerprint = kFingerprint;
     hello.numerics_fingerprint = 5;
     hello.activation_dtype = "bfloat16";
@@ -49,6 +56,7 @@ class ClusterStateTest : public testing::Test {
     orders_ = {};
     const auto stream = state_.OnHello(hello, now_ns_, orders_);
     EXPECT_TRUE(stream.ok()) << stream.status();
+    Plan();
     incarnations_[stream.value_or(0)] = hello.incarnation;
     return stream.value_or(0);
   }
@@ -59,13 +67,31 @@ class ClusterStateTest : public testing::Test {
     heartbeat.incarnation = incarnations_[stream];
     heartbeat.epoch_ready = epoch_ready;
     heartbeat.lost_peers = std::move(lost_peers);
-    return state_.OnHeartbeat(stream, heartbeat, now_ns_, orders_);
+    const absl::Status status = state_.OnHeartbeat(stream, heartbeat, now_ns_, orders_);
+    Plan();
+    return status;
+  }
+
+  // What the planner's thread does, at once.
+  void Plan() {
+    while (!orders_.plans.empty()) {
+      PlanJob job = std::move(orders_.plans.back());
+      orders_.plans.clear();
+      state_.OnPlan(RunPlanJob(std::move(job), {}), now_ns_, orders_);
+    }
+  }
+
+  void Lose(StreamId stream) {
+    orders_ = {};
+    state_.OnStreamEnd(stream, now_ns_, orders_);
+    Plan();
   }
 
   void Tick(int64_t ms) {
     orders_ = {};
     now_ns_ += ms * kMs;
     state_.OnTick(now_ns_, orders_);
+    Plan();
   }
 
   void Answer(const ProbeOrder& probe, const absl::Status& status = absl::OkStatus()) {
@@ -143,8 +169,7 @@ TEST_F(ClusterStateTest, AssignsEveryExpertOnce) {
 TEST_F(ClusterStateTest, LostExpertNodeIsToldAtOnceAndComesBackWithItsExperts) {
   BringUp();
   const auto before = state_.epoch();
-  orders_ = {};
-  state_.OnStreamEnd(e2_, now_ns_, orders_);
+  Lose(e2_);
   ASSERT_EQ(orders_.views.size(), 1u);
   EXPECT_GT(orders_.views[0].view->epoch, before);
   EXPECT_TRUE(orders_.views[0].view->expert_nodes[0].alive);
@@ -194,7 +219,8 @@ TEST_F(ClusterStateTest, SilenceLosesANodeOnlyWhileOurTicksAreOnTime) {
 TEST_F(ClusterStateTest, LostAttentionNodeIsDisconnectedAndOthersGoOn) {
   BringUp();
   const StreamId a2 = Join(Hello(NodeRole::kAttention, "a2"));
-  ASSERT_EQ(orders_.views.size(), 1u);
+  ASSERT_EQ(orders_.views.size(), 2u);  // each is to know how many they are
+  EXPECT_EQ(orders_.views[0].view->attention_nodes, 2);
   EXPECT_TRUE(state_.ready());
   ASSERT_TRUE(Heartbeat(a2, orders_.views[0].view->epoch).ok());
   ASSERT_EQ(orders_.probes.size(), 1u);
@@ -270,12 +296,139 @@ TEST_F(ClusterStateTest, ANodeThatJoinsAgainEndsItsFormerStream) {
 
 TEST_F(ClusterStateTest, ComesBackWithTooLittleMemory) {
   BringUp();
-  state_.OnStreamEnd(e2_, now_ns_, orders_);
+  Lose(e2_);
   NodeHello small = Hello(NodeRole::kExpert, "e2", 2);
   small.memory_bytes = 7999;
   Join(small);
   EXPECT_TRUE(orders_.assignments.empty());
-  EXPECT_THAT(orders_.log, testing::Contains(testing::HasSubstr("came back with 7999 bytes, its experts need 8000")));
+  EXPECT_THAT(orders_.log, testing::Contains(testing::HasSubstr("16 experts of 1000 bytes do not fit in the 15 slots of 2 expert nodes")));
+  EXPECT_EQ(state_.NotReadyReason(), "8 experts have no live host");
+}
+
+class TwoCopies : public ClusterStateTest {
+ protected:
+  TwoCopies() : ClusterStateTest(2, false, 2) {}
+  // Three nodes of 16 slots, two copies of every expert and more.
+  void BringUpThree() {
+    for (const char* id : {"e1", "e2", "e3"}) {
+      NodeHello hello = Hello(NodeRole::kExpert, id);
+      hello.memory_bytes = 16000;
+      experts_[id] = Join(hello);
+    }
+    a1_ = Join(Hello(NodeRole::kAttention, "a1"));
+    Settle();
+    ASSERT_TRUE(state_.ready()) << state_.NotReadyReason();
+  }
+  // Every node does what it was told, until nothing is left to do.
+  void Settle() {
+    for (int round = 0; round < 50; ++round) {
+      for (const auto& [id, stream] : experts_) {
+        const Holding* holding = Held(id);
+        if (holding != nullptr && holding->alive) {
+          ASSERT_TRUE(Heartbeat(stream, holding->assigned_epoch).ok());
+        }
+      }
+      if (state_.view() != nullptr) {
+        ASSERT_TRUE(Heartbeat(a1_, state_.view()->epoch).ok());
+      }
+      if (!orders_.probes.empty()) Answer(ProbeOrder(orders_.probes[0]));
+    }
+    EXPECT_EQ(state_.Balancer(now_ns_).activity, "idle");
+  }
+  const Holding* Held(const std::string& id) { return state_.holdings().Find(id); }
+  std::map<std::string, StreamId> experts_;
+};
+
+TEST_F(TwoCopies, TheLossOfANodeIsServedThroughAndMended) {
+  BringUpThree();
+  Lose(experts_["e3"]);
+  EXPECT_TRUE(state_.ready()) << "every expert has another replica";
+  ASSERT_EQ(orders_.views.size(), 1u);
+  EXPECT_EQ(orders_.views[0].view->expert_nodes.size(), 2u) << "the view is without it";
+  experts_.erase("e3");
+  now_ns_ += 3000 * kMs;
+  Settle();
+  EXPECT_EQ(Held("e1")->loaded.size(), 16u);
+  EXPECT_EQ(Held("e2")->loaded.size(), 16u);
+  EXPECT_EQ(Held("e3"), nullptr) << "a plan without it is in place";
+  EXPECT_TRUE(state_.ready());
+}
+
+TEST_F(TwoCopies, ANodeThatComesBackAtOnceGetsItsReplicasAndNothingMoves) {
+  BringUpThree();
+  const auto before = Held("e3")->assigned;
+  const uint64_t loaded = state_.Balancer(now_ns_).replicas_loaded;
+  Lose(experts_["e3"]);
+  NodeHello hello = Hello(NodeRole::kExpert, "e3", 2);
+  hello.memory_bytes = 16000;
+  experts_["e3"] = Join(hello);
+  ASSERT_EQ(orders_.assignments.size(), 1u);
+  EXPECT_EQ(orders_.assignments[0].experts, before);
+  EXPECT_TRUE(state_.ready());
+  Settle();
+  EXPECT_EQ(Held("e3")->loaded, before);
+  EXPECT_EQ(state_.Balancer(now_ns_).replicas_loaded, loaded);
+}
+
+TEST_F(TwoCopies, ADrainingNodeMayGoWhenItsReplicasAreElsewhere) {
+  BringUpThree();
+  orders_ = {};
+  state_.OnLeaving(experts_["e2"], "SIGTERM", now_ns_, orders_);
+  Plan();
+  EXPECT_TRUE(orders_.drains.empty()) << "not yet";
+  std::vector<DrainOrder> drains;
+  for (int i = 0; i < 20 && drains.empty(); ++i) {
+    for (const char* id : {"e1", "e2", "e3"}) {
+      ASSERT_TRUE(Heartbeat(experts_[id], Held(id)->assigned_epoch).ok());
+      drains.insert(drains.end(), orders_.drains.begin(), orders_.drains.end());
+    }
+    ASSERT_TRUE(Heartbeat(a1_, state_.view()->epoch).ok());
+    drains.insert(drains.end(), orders_.drains.begin(), orders_.drains.end());
+    EXPECT_TRUE(state_.ready());
+  }
+  ASSERT_EQ(drains.size(), 1u);
+  EXPECT_EQ(drains[0].stream, experts_["e2"]);
+  EXPECT_EQ(Held("e2")->assigned.size(), 0u);
+  Lose(experts_["e2"]);
+  EXPECT_TRUE(state_.ready());
+}
+
+TEST_F(TwoCopies, ADrainingNodeWhoseExpertsFitNowhereMayGoAtOnce) {
+  BringUp();
+  orders_ = {};
+  state_.OnLeaving(e2_, "SIGTERM", now_ns_, orders_);
+  Plan();
+  ASSERT_EQ(orders_.drains.size(), 1u);
+  EXPECT_EQ(orders_.drains[0].stream, e2_);
+}
+
+TEST_F(TwoCopies, NothingIsFreedWhileADispatchOfAnOlderEpochIsInFlight) {
+  BringUpThree();
+  state_.AskForPlan(/*full=*/true, now_ns_, orders_);
+  Plan();
+  ASSERT_TRUE(state_.Balancer(now_ns_).proposal);
+  const uint64_t old_epoch = state_.view()->epoch;
+  ASSERT_TRUE(state_.ApplyPlan(now_ns_, orders_).ok());
+  const size_t held = Held("e1")->assigned.size() + Held("e2")->assigned.size() + Held("e3")->assigned.size();
+  for (int i = 0; i < 20; ++i) {
+    for (const auto& [id, stream] : experts_) ASSERT_TRUE(Heartbeat(stream, Held(id)->assigned_epoch).ok());
+    NodeHeartbeat heartbeat;
+    heartbeat.incarnation = 1;
+    heartbeat.epoch_ready = state_.view()->epoch;
+    heartbeat.epoch_oldest_in_flight = old_epoch;
+    ASSERT_TRUE(state_.OnHeartbeat(a1_, heartbeat, now_ns_, orders_).ok());
+    EXPECT_GE(Held("e1")->assigned.size() + Held("e2")->assigned.size() + Held("e3")->assigned.size(), held);
+  }
+  Settle();
+}
+
+TEST_F(TwoCopies, AProposalOfAnotherClusterIsNotApplied) {
+  BringUpThree();
+  EXPECT_THAT(std::string(state_.ApplyPlan(now_ns_, orders_).message()), testing::HasSubstr("no plan to apply"));
+  state_.AskForPlan(/*full=*/true, now_ns_, orders_);
+  Plan();
+  Lose(experts_["e3"]);
+  EXPECT_THAT(std::string(state_.ApplyPlan(now_ns_, orders_).message()), testing::HasSubstr("plan again"));
 }
 
 struct Refusal {

@@ -27,7 +27,9 @@ void RouterFixture::BringUp(const RouterConfig& config, FakeAttentionNode::Scrip
 }
 
 std::unique_ptr<FakeMember> RouterFixture::JoinExpert(const std::string& id, uint64_t incarnation) {
-  return std::make_unique<FakeMember>(app_->address(), ExpertHello(id, Fingerprint(), incarnation));
+  v1::Hello hello = ExpertHello(id, Fingerprint(), incarnation);
+  hello.set_memory_bytes(memory_experts_ * static_cast<uint64_t>(app_->front_door().model().experts().expert_bytes));
+  return std::make_unique<FakeMember>(app_->address(), hello);
 }
 
 std::unique_ptr<FakeMember> RouterFixture::JoinAttention(const std::string& id, const FakeAttentionNode& node, uint64_t incarnation) {

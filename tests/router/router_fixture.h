@@ -38,6 +38,7 @@ class RouterFixture : public testing::Test {
     config.model = ATOLL_SOURCE_DIR "/checkpoints/tales";
     config.listen = "127.0.0.1:0";
     config.min_expert_nodes = 2;
+    config.balance.min_replicas = 1;
     config.peer_silence_ms = 60000;
     config.shutdown_timeout_ms = 10000;
     return config;
@@ -60,6 +61,7 @@ class RouterFixture : public testing::Test {
   bool WaitReady(bool ready = true);
   bool WaitIdle();
 
+  uint64_t memory_experts_ = 96;  // of an expert node: two hold the model, with no room for second copies
   std::unique_ptr<App> app_;
   std::shared_ptr<grpc::Channel> channel_;
   std::unique_ptr<v1::InferenceService::Stub> stub_;

@@ -1,0 +1,110 @@
+#include "router/balance/shares.h"
+
+#include <algorithm>
+#include <numeric>
+
+#include "router/placement/cluster/cluster_table.h"
+#include "router/placement/exact_split.h"
+#include "router/placement/replica_bias.h"
+
+namespace atoll::router {
+namespace {
+
+constexpr double kBiasMax = 0.5;  // a share changes by a factor of e^0.5 at most
+
+LayerPlacement LayerOf(const model::Placement& placement, int32_t layer) {
+  std::vector<std::vector<int32_t>> hosts(placement.experts);
+  for (int32_t e = 0; e < placement.experts; ++e)
+    for (const model::Replica& replica : placement.ReplicasOf({layer, e})) hosts[e].push_back(replica.node);
+  return PlacementOfHosts(hosts);
+}
+
+LayerNodes NodesOf(const std::vector<double>& speeds) {
+  LayerNodes nodes{speeds, std::vector<int32_t>(speeds.size(), 0), std::vector<int32_t>(speeds.size())};
+  std::iota(nodes.domain.begin(), nodes.domain.end(), 0);
+  return nodes;
+}
+
+}  // namespace
+
+void SplitExactly(const ClusterLoads& loads, const std::vector<double>& speeds, model::Placement& placement) {
+  const LayerNodes nodes = NodesOf(speeds);
+  for (int32_t layer = 0; layer < placement.layers; ++layer) {
+    if (!placement.layer_has_experts[layer]) continue;
+    const LayerPlacement hosts = LayerOf(placement, layer);
+    const std::vector<double> expected = LoadsOfLayer(loads, layer, placement.experts);
+    ExactSplit split(hosts, nodes);
+    split.LeastLevel(expected);
+    for (int32_t e = 0; e < placement.experts; ++e) {
+      std::vector<model::Replica>& replicas = placement.ReplicasOf({layer, e});
+      double sum = 0;
+      for (int32_t r = hosts.first[e]; r < hosts.first[e + 1]; ++r) sum += std::max(0.0, split.rows()[r]);
+      replicas.clear();
+      for (int32_t r = hosts.first[e]; r < hosts.first[e + 1]; ++r) {
+        const double share = expected[e] > 0 && sum > 0 ? std::max(0.0, split.rows()[r]) / sum : 1.0 / hosts.copies(e);
+        replicas.push_back({hosts.host[r], share});
+      }
+    }
+  }
+}
+
+std::vector<std::vector<float>> ExpectedShares(const model::Placement& placement, const std::vector<std::vector<double>>& expected) {
+  std::vector<std::vector<float>> shares(placement.layers);
+  for (int32_t layer = 0; layer < placement.layers; ++layer) {
+    if (!placement.layer_has_experts[layer] || static_cast<size_t>(layer) >= expected.size()) continue;
+    const double total = std::accumulate(expected[layer].begin(), expected[layer].end(), 0.0);
+    if (!(total > 0)) continue;
+    std::vector<double> sums(placement.node_ids.size(), 0);
+    for (int32_t e = 0; e < placement.experts; ++e)
+      for (const model::Replica& replica : placement.ReplicasOf({layer, e})) sums[replica.node] += replica.share * expected[layer][e] / total;
+    shares[layer].assign(sums.begin(), sums.end());
+  }
+  return shares;
+}
+
+double BalanceOf(const model::Placement& placement, const ClusterLoads& loads, const std::vector<double>& speeds) {
+  const LayerNodes nodes = NodesOf(speeds);
+  double sum = 0;
+  int64_t layers = 0;
+  for (int32_t layer = 0; layer < placement.layers; ++layer) {
+    if (!placement.layer_has_experts[layer]) continue;
+    const std::vector<double> expected = LoadsOfLayer(loads, layer, placement.experts);
+    ExactSplit split(LayerOf(placement, layer), nodes);
+    sum += 1 / (1 + Imbalance(split.LeastLevel(expected), expected, nodes.speed_total()));
+    ++layers;
+  }
+  return layers == 0 ? 1 : sum / static_cast<double>(layers);
+}
+
+void ShareBias::Step(const std::map<std::string, double>& levels) {
+  if (levels.empty() || gamma_ == 0) return;
+  std::vector<double> level, bias;
+  for (const auto& [node, value] : levels) {
+    level.push_back(value);
+    const auto known = bias_.find(node);
+    bias.push_back(known == bias_.end() ? 0 : known->second);
+  }
+  const double mean = std::accumulate(level.begin(), level.end(), 0.0) / static_cast<double>(level.size());
+  StepReplicaBias(level, mean, gamma_, kBiasMax, bias);
+  bias_.clear();
+  size_t i = 0;
+  for (const auto& [node, value] : levels) bias_[node] = bias[i++];
+}
+
+void ShareBias::Apply(model::Placement& placement) const {
+  std::vector<double> of_node(placement.node_ids.size(), 0);
+  for (size_t n = 0; n < of_node.size(); ++n) {
+    const auto known = bias_.find(placement.node_ids[n]);
+    if (known != bias_.end()) of_node[n] = known->second;
+  }
+  if (std::all_of(of_node.begin(), of_node.end(), [](double b) { return b == 0; })) return;
+  for (std::vector<model::Replica>& replicas : placement.replicas) {
+    if (replicas.size() < 2) continue;
+    std::vector<double> shares, bias;
+    for (const model::Replica& replica : replicas) shares.push_back(replica.share), bias.push_back(of_node[replica.node]);
+    ApplyReplicaBias(bias, shares);
+    for (size_t r = 0; r < replicas.size(); ++r) replicas[r].share = shares[r];
+  }
+}
+
+}  // namespace atoll::router
