@@ -191,7 +191,8 @@ AttentionCore::Live& AttentionCore::LiveOfShare(int32_t share) { return *live_[d
 void AttentionCore::RunStep() {
   int32_t rows = 0;
   for (const StepShare& share : shares_) rows += share.row_count;
-  BuildStep(shares_, ChooseMicroBatches(rows, shares_processors_, options_.micro_batches), plan_);
+  plan_.shared_expert_first = shares_processors_;
+  BuildStep(shares_, ChooseMicroBatches(rows, plan_.shared_expert_first, options_.micro_batches), plan_);
   plan_.step = steps_.fetch_add(1) + 1;
   results_.assign(shares_.size(), SampleResult{});
   Reader reader(*this);

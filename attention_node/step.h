@@ -40,6 +40,8 @@ struct StepPlan {
   std::vector<StepRow> rows;
   std::vector<StepSequence> sequences;
   std::vector<MicroBatch> micro_batches;
+  // Before the rows go away, not while they are away: on shared processors the expert nodes then have them to themselves.
+  bool shared_expert_first = false;
 
   void Clear() { rows.clear(), sequences.clear(), micro_batches.clear(); }
 };

@@ -105,10 +105,15 @@ void StepRunner::RunLayerUpToDispatch(int32_t micro_batch) {
     return EndLayer(micro_batch);
   }
   FailNonFinite(batch, "gate logit", progress.layer);
+  if (plan_->shared_expert_first) RunShared(micro_batch);
   PostRows(micro_batch);
+  if (!plan_->shared_expert_first) RunShared(micro_batch);
+}
+
+void StepRunner::RunShared(int32_t micro_batch) {
   Stopwatch watch(*parts_.clock, outcome_->times.experts_ns);
   ComputeStage stage(parts_.kernels);
-  RunSharedExpert(context_, batch, progress.layer);
+  RunSharedExpert(context_, plan_->micro_batches[micro_batch], progress_[micro_batch].layer);
 }
 
 void StepRunner::PostRows(int32_t micro_batch) {
