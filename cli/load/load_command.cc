@@ -137,7 +137,7 @@ absl::StatusOr<std::unique_ptr<LoadTarget>> MakeTarget(const LoadOptions& chosen
 absl::StatusOr<int> Load(const LoadOptions& chosen, LoadPlan plan, const std::string& command_line) {
   OutputFiles files;
   ATOLL_RETURN_IF_ERROR(files.Open(chosen));
-  ATOLL_ASSIGN_OR_RETURN(const std::unique_ptr<LoadTarget> target, MakeTarget(chosen, plan.limits.in_flight_max));
+  ATOLL_ASSIGN_OR_RETURN(std::unique_ptr<LoadTarget> target, MakeTarget(chosen, plan.limits.in_flight_max));
   ATOLL_ASSIGN_OR_RETURN(const TargetFacts described, target->Describe());
   plan.workload.run_id = absl::StrCat("load-", getpid(), "-", std::time(nullptr));
   ATOLL_ASSIGN_OR_RETURN(PreparedLoad load, Prepare(chosen, plan, described, *target));
@@ -161,6 +161,7 @@ absl::StatusOr<int> Load(const LoadOptions& chosen, LoadPlan plan, const std::st
   facts.wall_ns = run.wall_ns();
   facts.interrupted = g_stop;
   const Report report{run.statistics(), facts, faults.Finish(run.wall_ns()), Changes(counters, *target)};
+  target.reset();  // a call that outlived the run must not find it gone
   ATOLL_RETURN_IF_ERROR(WriteReport(report, files));
   const Tally& all = run.statistics().all();
   return all.hung > 0 || all.of(Outcome::kOk) + all.of(Outcome::kCancelled) == 0 ? 1 : 0;

@@ -62,20 +62,11 @@ class HttpCall final : public std::enable_shared_from_this<HttpCall> {
   }
 
   void Begin() {
-    if (!line_.idle.empty()) {
-      stream_ = std::move(line_.idle.back());
-      line_.idle.pop_back();
-      return Send();
-    }
-    stream_ = std::make_unique<beast::tcp_stream>(line_.io);
-    stream_->expires_after(kConnectTime);
-    stream_->async_connect(line_.endpoints, [self = shared_from_this()](beast::error_code error, const tcp::endpoint&) {
-      if (error) return self->Broken("connecting", error);
-      beast::error_code ignored;
-      self->stream_->socket().set_option(tcp::no_delay(true), ignored);
-      self->stream_->expires_never();
-      self->Send();
-    });
+    if (line_.idle.empty()) return Connect();
+    stream_ = std::move(line_.idle.back());
+    line_.idle.pop_back();
+    reused_ = true;
+    Send();
   }
 
   // Any thread.
@@ -87,11 +78,24 @@ class HttpCall final : public std::enable_shared_from_this<HttpCall> {
   }
 
  private:
+  void Connect() {
+    reused_ = false;
+    stream_ = std::make_unique<beast::tcp_stream>(line_.io);
+    stream_->expires_after(kConnectTime);
+    stream_->async_connect(line_.endpoints, [self = shared_from_this()](beast::error_code error, const tcp::endpoint&) {
+      if (error) return self->Broken("connecting", error);
+      beast::error_code ignored;
+      self->stream_->socket().set_option(tcp::no_delay(true), ignored);
+      self->stream_->expires_never();
+      self->Send();
+    });
+  }
+
   void Send() {
     http::async_write(*stream_, request_, [self = shared_from_this()](beast::error_code error, size_t) {
-      if (error) return self->Broken("sending", error);
+      if (error) return self->Unanswered("sending", error);
       http::async_read_header(*self->stream_, self->buffer_, self->parser_, [self](beast::error_code read_error, size_t) {
-        if (read_error) return self->Broken("reading the answer", read_error);
+        if (read_error) return self->Unanswered("reading the answer", read_error);
         self->Read();
       });
     });
@@ -134,6 +138,12 @@ class HttpCall final : public std::enable_shared_from_this<HttpCall> {
     End(status == 200 ? answer_.End() : RefusedEnd(status, refusal_));
   }
 
+  // A server may close an idle connection just as it is used again: that says nothing of this request, which gets a new one.
+  void Unanswered(const char* doing, beast::error_code error) {
+    if (reused_ && !cancelled_ && !parser_.got_some()) return Connect();
+    Broken(doing, error);
+  }
+
   void Broken(const char* doing, beast::error_code error) {
     if (cancelled_) return End({.ok = false, .code = "CANCELLED", .message = "this client closed the connection"});
     CallEnd end = answer_.End();  // what was counted until then
@@ -160,7 +170,7 @@ class HttpCall final : public std::enable_shared_from_this<HttpCall> {
   SseReader events_;
   StreamAnswer answer_;
   std::string refusal_;
-  bool cancelled_ = false;
+  bool cancelled_ = false, reused_ = false;
 };
 
 class HttpTarget final : public LoadTarget {

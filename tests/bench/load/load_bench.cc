@@ -1,5 +1,5 @@
-// What one core of `atoll load` can receive: the program itself, pinned to the last CPU, against a stub of the router on
-// CPU 0 that streams messages of one token as fast as they are taken. load_bench [OPTION OF ATOLL LOAD...]
+// What one core of `atoll load` can receive: the program itself, pinned to the last CPU, against a stub on CPU 0 that
+// streams messages of one token as fast as they are taken. load_bench [grpc|http [OPTION OF ATOLL LOAD...]]
 
 #include <grpcpp/support/server_callback.h>
 #include <sched.h>
@@ -18,6 +18,7 @@
 #include "atoll/v1/inference.grpc.pb.h"
 #include "base/check.h"
 #include "net/grpc/server.h"
+#include "tests/bench/load/http_stub.h"
 
 namespace atoll::load {
 namespace {
@@ -78,8 +79,7 @@ class StubCluster final : public v1::ClusterService::CallbackService {
   }
 };
 
-[[noreturn]] void RunStub(int pipe) {
-  PinTo(0);
+[[noreturn]] void RunGrpcStub(int pipe) {
   net::PrepareGrpc();
   StubInference inference;
   StubCluster cluster;
@@ -95,11 +95,14 @@ struct Stub {
   std::string address;
 };
 
-Stub StartStub() {
+Stub StartStub(bool http) {
   int ends[2];
   ATOLL_CHECK(pipe(ends) == 0, "pipe");
   const pid_t pid = fork();
-  if (pid == 0) RunStub(ends[1]);
+  if (pid == 0) {
+    PinTo(0);
+    http ? RunHttpStub(ends[1]) : RunGrpcStub(ends[1]);
+  }
   char address[200] = {};
   ATOLL_CHECK(read(ends[0], address, sizeof address - 1) > 0, "the stub did not start");
   return {pid, address};
@@ -126,12 +129,13 @@ double Seconds(const timeval& time) { return static_cast<double>(time.tv_sec) + 
 
 void Run(int argc, char** argv) {
   const auto cpus = static_cast<int>(sysconf(_SC_NPROCESSORS_ONLN));
-  const Stub stub = StartStub();
+  const bool http = argc > 1 && std::string(argv[1]) == "http";
+  const Stub stub = StartStub(http);
   char report_path[] = "/tmp/load_bench_XXXXXX";
   close(mkstemp(report_path));
-  std::vector<std::string> words{ATOLL_BINARY_DIR "/atoll", "load", "--address", stub.address, "--json", report_path};
+  std::vector<std::string> words{ATOLL_BINARY_DIR "/atoll", "load", "--address", http ? "http://" + stub.address : stub.address, "--json", report_path};
   const std::vector<std::string> usual{"--concurrency", "64", "--output-tokens", "1000", "--duration", "10s"};
-  if (argc > 1) words.insert(words.end(), argv + 1, argv + argc);
+  if (argc > 2) words.insert(words.end(), argv + 2, argv + argc);
   else words.insert(words.end(), usual.begin(), usual.end());
   const rusage used = RunClient(words, cpus - 1);
   kill(stub.pid, SIGKILL);
