@@ -8,6 +8,7 @@
 #include <boost/beast/http.hpp>
 
 #include <array>
+#include <limits>
 #include <thread>
 
 #include "cli/load/http/openai_messages.h"
@@ -58,7 +59,7 @@ class HttpCall final : public std::enable_shared_from_this<HttpCall> {
     request_.set("X-Request-Id", call.request_id);
     request_.body() = std::move(text.body);
     request_.prepare_payload();
-    parser_.body_limit(boost::none);
+    parser_.body_limit(std::numeric_limits<uint64_t>::max());  // none at all refuses every body with a length in Boost 1.74
   }
 
   void Begin() {
