@@ -95,7 +95,7 @@ void ShareBias::Apply(model::Placement& placement) const {
   std::vector<double> of_node(placement.node_ids.size(), 0);
   for (size_t n = 0; n < of_node.size(); ++n) {
     const auto known = bias_.find(placement.node_ids[n]);
-    if (known != bias_.end()) of_node[n] = known->second;
+    if (known != bias_.end()) of_node[n] = -known->second;
   }
   if (std::all_of(of_node.begin(), of_node.end(), [](double b) { return b == 0; })) return;
   for (std::vector<model::Replica>& replicas : placement.replicas) {

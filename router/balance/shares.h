@@ -22,7 +22,9 @@ std::vector<std::vector<float>> ExpectedShares(const model::Placement& placement
 // Mean over layers with experts of mean / highest level under the exact split: 1 is perfect.
 double BalanceOf(const model::Placement& placement, const ClusterLoads& loads, const std::vector<double>& speeds);
 
-// The slow outer loop: replicas on nodes that were busier than the mean get a little less, by the sign rule.
+// The slow outer loop, by the sign rule: the shares of replicas on nodes that were busier than the mean grow a little, for
+// they are what attention nodes, which split exactly, assume that the others send there. The other way round, each would
+// send still more to the busy node, and the loop would drive itself off.
 class ShareBias {
  public:
   explicit ShareBias(double gamma) : gamma_(gamma) {}
