@@ -14,7 +14,7 @@
 namespace atoll::net {
 
 // Of this process's listening socket on `port`; connections accepted later inherit the guard. Internal when the socket is
-// not found or the kernel refuses.
+// not found or the kernel refuses; where it refuses for want of a privilege, a warning and no guard.
 absl::Status GuardListener(uint16_t port);
 
 }  // namespace atoll::net
