@@ -4,6 +4,12 @@
 #include <utility>
 
 namespace atoll::router {
+namespace {
+
+constexpr int64_t kFreesPerNode = 8;  // in one round: second copies that are missing until the next one
+constexpr size_t kStepsLookedAt = 4096;
+
+}  // namespace
 
 const char* MigrationStageName(Migration::Stage stage) {
   switch (stage) {
@@ -38,6 +44,26 @@ bool Migration::Fits(const Holdings& holdings, const MigrationStep& step, const 
          static_cast<int64_t>(node->assigned.size()) + loads[step.node] < node->slots;
 }
 
+// Full nodes give and take one replica at a time in the order of steps, which would make a round of each. A free moves ahead
+// of steps on other experts only: what its own expert goes through stays as it was planned, and memory only gains.
+void Migration::PullFreesForward() {
+  std::vector<int64_t> frees(node_ids_.size(), 0);
+  std::set<model::ExpertId> touched;
+  std::deque<MigrationStep> rest;
+  size_t looked_at = 0;
+  for (const MigrationStep& step : steps_) {
+    const bool pulled = ++looked_at <= kStepsLookedAt && !step.load && frees[step.node] < kFreesPerNode && touched.insert(step.expert).second;
+    if (pulled) {
+      ++frees[step.node];
+      frees_.insert({node_ids_[step.node], step.expert});
+    } else {
+      touched.insert(step.expert);
+      rest.push_back(step);
+    }
+  }
+  steps_ = std::move(rest);
+}
+
 // The longest run of steps in which no load needs the room of a free, and none undoes another.
 bool Migration::BeginRound(Holdings& holdings) {
   std::vector<int64_t> loads(node_ids_.size(), 0);
@@ -55,6 +81,7 @@ bool Migration::BeginRound(Holdings& holdings) {
     steps_.pop_front();
   }
   if (loaded.empty() && frees_.empty()) return false;
+  PullFreesForward();
   for (const auto& [node, expert] : loaded) holdings.Add(node, expert);
   replicas_loaded_ += loaded.size();
   ++rounds_;

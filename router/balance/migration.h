@@ -42,6 +42,7 @@ class Migration {
 
  private:
   [[nodiscard]] bool BeginRound(Holdings& holdings);
+  void PullFreesForward();
   bool Fits(const Holdings& holdings, const MigrationStep& step, const std::vector<int64_t>& loads) const;
 
   std::deque<MigrationStep> steps_;

@@ -60,6 +60,20 @@ TEST_F(MigrationTest, LoadsThenMovesThenFrees) {
   EXPECT_EQ(migration_.replicas_loaded(), 2u);
 }
 
+TEST_F(MigrationTest, FreesOfOtherExpertsMoveAhead) {
+  holdings_.Join("c", 3, {kA, kB, kC});
+  Load();
+  holdings_.Tell("c", ++epoch_);
+  holdings_.OnReady("c", epoch_);
+  // C leaves b only after it came to a, and A leaves a at once.
+  ASSERT_TRUE(migration_.Start({{kFree, kB, 0}, {kLoad, kC, 0}, {kFree, kA, 0}, {kFree, kC, 1}}, {"a", "b", "c"}, Migration::kLoadsPerNode, holdings_));
+  ASSERT_TRUE(Advance(10, 10));
+  EXPECT_THAT(migration_.freeing(), ElementsAre(NodeReplica{"a", kA}, NodeReplica{"a", kB}));
+  ASSERT_TRUE(Advance(11, 11));
+  EXPECT_THAT(holdings_.Find("a")->assigned, ElementsAre(kC));
+  EXPECT_THAT(holdings_.Find("b")->assigned, ElementsAre(kC));
+}
+
 TEST_F(MigrationTest, RoomThatIsStillServedIsNotUsed) {
   ASSERT_TRUE(migration_.Start({{kFree, kB, 0}, {kLoad, kC, 0}}, {"a", "b"}, Migration::kLoadsPerNode, holdings_));
   EXPECT_THAT(holdings_.Find("a")->assigned, ElementsAre(kA, kB));
