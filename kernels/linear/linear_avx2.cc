@@ -186,6 +186,11 @@ void DirectTile(const Weights& weights, const PackedBlock& block, int first, con
   uint64_t rare = block.rare;
   for (int64_t p = 0; p < block.count; ++p, rare >>= 1) {
     const PackedPair pair{block.pairs + p * Weights::kPairBytes, (rare & 1) != 0};
+    // A pass of several touches only some of the lines, in strides that the hardware does not foresee: each fetches its share of the
+    // next block. Into the second level: the first has too few outstanding misses to keep memory busy (half the speed).
+    if (Q < 4) {
+      Prefetch<(Weights::kPairBytes / 4 + 63) / 64, kIntoSecondLevel>(pair.at + (kPrefetchPairs * 4 + first) * (Weights::kPairBytes / 4));
+    }
     ATOLL_UNROLL for (int q = 0; q < Q; ++q) {
       __m256 odd[2], even[2];
       weights.Floats(pair, first + q, odd, even);

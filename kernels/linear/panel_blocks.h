@@ -21,6 +21,15 @@ ATOLL_INLINE const char* RowOf(const PanelRun& run, int64_t row) {
   return run.x + (run.x_rows == nullptr ? row : run.x_rows[row]) * run.x_stride;
 }
 
+// The AVX-512 streams fetch ahead into the first-level cache; tiles, which have their block there already, into the second.
+constexpr int kIntoFirstLevel = 3, kIntoSecondLevel = 2;
+constexpr int64_t kPrefetchPairs = 32;   // how far streams look ahead
+
+template <int Lines, int Level>
+ATOLL_INLINE void Prefetch(const char* from) {
+  ATOLL_UNROLL for (int line = 0; line < Lines; ++line) __builtin_prefetch(from + 64 * line, 0, Level);
+}
+
 // ---- weights as they are packed; `rare` as in KBlockHead ---------------------------------------------------------------------
 
 struct PackedPair {

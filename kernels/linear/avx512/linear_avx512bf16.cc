@@ -48,7 +48,7 @@ void DotTile(const char* weights, const char* const (&rows)[kGroupRowsMax], int6
   ATOLL_UNROLL for (int r = 0; r < R; ++r) x[r] = rows[r];
   BeginTile<R>(step, acc);
   for (int64_t p = 0; p < pairs; ++p, weights += kDotPairBytes) {
-    if (ahead != nullptr) Prefetch<Weights::kPairBytes / 64, _MM_HINT_T1>(ahead + p * Weights::kPairBytes);
+    if (ahead != nullptr) Prefetch<Weights::kPairBytes / 64, kIntoSecondLevel>(ahead + p * Weights::kPairBytes);
     __m512i w[kVectors];
     ATOLL_UNROLL for (int v = 0; v < kVectors; ++v) w[v] = _mm512_loadu_si512(weights + 64 * v);
     ATOLL_UNROLL for (int r = 0; r < R; ++r) {

@@ -38,7 +38,6 @@ struct FmaForm {
 // Where the arithmetic outweighs the reads, the core no longer looks far enough ahead to hide the hardware prefetcher's stop at
 // every 4 KB (8 rows: half the speed); below, the reads alone keep memory busy and prefetching only costs.
 constexpr int kPrefetchRows = 5;
-constexpr int64_t kPrefetchPairs = 32;
 
 // H halves of the panel (32 outputs each) from `half0` on, for R rows: R * 2 H accumulators.
 template <typename Form, int R, int H>
@@ -62,7 +61,7 @@ void StreamRows(const PanelRun& run, int half0) {
     uint64_t rare = RareOf<Weights>(run, block);
     int64_t i = 0;
     for (; i + 1 < length; i += 2, pair += Weights::kPairBytes, rare >>= 1) {
-      if (R >= kPrefetchRows) Prefetch<Weights::kPairBytes / 64, _MM_HINT_T0>(pair + kPrefetchPairs * Weights::kPairBytes);
+      if (R >= kPrefetchRows) Prefetch<Weights::kPairBytes / 64, kIntoFirstLevel>(pair + kPrefetchPairs * Weights::kPairBytes);
       Form::template Pair<R, H>(weights, {pair, (rare & 1) != 0}, half0, x, k + i, true, acc);
     }
     if (i < length) {

@@ -37,7 +37,7 @@ void FmaTile(const float* weights, const float* x, int64_t inputs, const char* a
   __m512 acc[R][kVectors];
   BeginTile<R>(step, acc);
   for (int64_t i = 0; i < inputs; ++i, weights += kLanes) {
-    if (ahead != nullptr) Prefetch<Weights::kPairBytes / 128, _MM_HINT_T1>(ahead + i * Weights::kPairBytes / 2);
+    if (ahead != nullptr) Prefetch<Weights::kPairBytes / 128, kIntoSecondLevel>(ahead + i * Weights::kPairBytes / 2);
     __m512 w[kVectors];
     ATOLL_UNROLL for (int v = 0; v < kVectors; ++v) w[v] = _mm512_load_ps(weights + 16 * v);
     ATOLL_UNROLL for (int r = 0; r < R; ++r) {

@@ -28,12 +28,6 @@ ATOLL_INLINE int32_t LoadWord16(const char* from) {
 ATOLL_INLINE __m512 OddFloats(__m512i pairs) { return _mm512_castsi512_ps(_mm512_and_si512(pairs, _mm512_set1_epi32(static_cast<int>(0xFFFF0000u)))); }
 ATOLL_INLINE __m512 EvenFloats(__m512i pairs) { return _mm512_castsi512_ps(_mm512_slli_epi32(pairs, 16)); }
 
-// Streams prefetch into the first-level cache, tiles, which have their block there already, into the second.
-template <int Lines, _mm_hint Hint>
-ATOLL_INLINE void Prefetch(const char* from) {
-  ATOLL_UNROLL for (int line = 0; line < Lines; ++line) _mm_prefetch(from + 64 * line, Hint);
-}
-
 // ---- weights: pairs as bf16 (low half of a lane the even element), or as float32 (odd, even) -------------------------------
 
 struct NibbleDecoder {   // 3 byte operations for 64 codes
