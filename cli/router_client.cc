@@ -154,7 +154,8 @@ absl::StatusOr<ClusterStatus> RouterClient::GetStatus(bool with_experts, int64_t
   request.set_experts(with_experts);
   v1::GetStatusResponse response;
   ATOLL_RETURN_IF_ERROR(net::FromGrpcStatus(stubs_->cluster->GetStatus(&context, request, &response)));
-  ClusterStatus status{response.model(), response.not_ready_reason(), response.epoch(), response.ready(), response.exact(), {}, ToLayers(response), {}, ToBalancer(response.balancer())};
+  ClusterStatus status{response.model(), response.not_ready_reason(), response.not_exact_reason(), response.epoch(), response.ready(), response.exact(), {}, ToLayers(response), {}, ToBalancer(response.balancer()), {}};
+  if (response.has_routing_bias()) status.routing_bias = ToRoutingBiasFigures(response.routing_bias());
   for (const auto& node : response.nodes()) status.nodes.push_back(ToRow(node));
   const v1::RouterStatus& router = response.router();
   status.router = {{"requests_running", router.requests_running()}, {"requests_total", router.requests_total()},

@@ -13,6 +13,7 @@
 
 #include "base/status.h"
 #include "cli/placement/placement_client.h"
+#include "cli/placement/routing_bias_figures.h"
 
 namespace atoll::cli {
 
@@ -84,7 +85,7 @@ struct LayerLoad {
 };
 
 struct ClusterStatus {
-  std::string model, not_ready_reason;
+  std::string model, not_ready_reason, not_exact_reason;
   uint64_t epoch = 0;
   bool ready = false;
   bool exact = true;
@@ -92,6 +93,7 @@ struct ClusterStatus {
   std::vector<LayerLoad> layers;
   std::vector<std::pair<std::string, int64_t>> router;  // counters by name
   Balancer balancer;
+  RoutingBiasFigures routing_bias;
 };
 
 struct ModelCard {

@@ -54,9 +54,11 @@ void PrintLayers(const ClusterStatus& status) {
 
 void PrintTables(const ClusterStatus& status, bool experts) {
   std::cout << status.model << "  epoch " << status.epoch << "  " << (status.ready ? "ready" : "not ready: " + status.not_ready_reason)
-            << (status.exact ? "" : "  MIXED NUMERICS: tokens may depend on the cluster") << "\n";
+            << (status.exact ? "" : "  NOT EXACT: " + status.not_exact_reason) << "\n";
   for (const auto& [name, value] : status.router) std::cout << name << " " << value << "  ";
-  std::cout << "\n" << BalancerText(status.balancer) << "\n\n";
+  std::cout << "\n" << BalancerText(status.balancer) << "\n";
+  if (status.routing_bias.asked) std::cout << RoutingBiasText(status.routing_bias) << "\n";
+  std::cout << "\n";
   PrintNodes(status);
   if (experts) {
     std::cout << "\n";
@@ -74,9 +76,10 @@ nlohmann::ordered_json NodeJson(const NodeRow& n) {
 
 void PrintJson(const ClusterStatus& status, bool experts) {
   nlohmann::ordered_json out{{"model", status.model}, {"epoch", status.epoch}, {"ready", status.ready},
-                             {"not_ready_reason", status.not_ready_reason}, {"exact", status.exact}};
+                             {"not_ready_reason", status.not_ready_reason}, {"exact", status.exact}, {"not_exact_reason", status.not_exact_reason}};
   for (const auto& [name, value] : status.router) out["router"][name] = value;
   out["balancer"] = BalancerJson(status.balancer);
+  if (status.routing_bias.asked) out["routing_bias"] = RoutingBiasJson(status.routing_bias);
   out["nodes"] = nlohmann::ordered_json::array();
   for (const NodeRow& node : status.nodes) out["nodes"].push_back(NodeJson(node));
   if (experts)

@@ -46,6 +46,8 @@ void UpOptions::Define(Options* options) {
   HandOn(options, "--eplb-config.step-interval", kRouter, "steps between two plans");
   HandOn(options, "--eplb-config.threshold", kRouter, "balance from which on a scheduled plan moves nothing");
   HandOn(options, "--eplb-config.max-bytes", kRouter, "that a scheduled plan loads at most");
+  HandOn(options, "--routing-bias-epsilon", kRouter, "let experts of nearly equal scores be exchanged for balance; lossy; 0: off");
+  HandOn(options, "--routing-bias-changed-max", kRouter, "fraction of the choices that it may change");
   HandOn(options, "--replica-bias-gamma", kRouter, "step of the slow correction of replicas' shares");
   options->Group("handed on to the attention nodes");
   HandOn(options, "--max-model-len", kAttention, "positions per sequence");

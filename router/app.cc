@@ -24,7 +24,9 @@ ClusterOptions ClusterOptionsOf(const RouterConfig& config, const ServedModel& m
                        .peer_silence_ms = config.peer_silence_ms,
                        .tick_ms = kTickMs,
                        .mixed_numerics = config.mixed_numerics},
-          .placement = {.balance = config.balance, .min_expert_nodes = config.min_expert_nodes, .cold_start = std::move(cold_start)}};
+          .placement = {.balance = config.balance,
+                        .routing_bias = {.epsilon = static_cast<float>(config.routing_bias_epsilon), .changed_max = config.routing_bias_changed_max},
+                        .min_expert_nodes = config.min_expert_nodes, .cold_start = std::move(cold_start)}};
 }
 
 // [layers][experts] of the model; empty where no file is given. Layers of the file that the model does not have are an error.

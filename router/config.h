@@ -19,6 +19,8 @@ struct RouterConfig {
   AdmissionLimits admission;
   int64_t min_expert_nodes = 1;
   BalanceOptions balance;
+  double routing_bias_epsilon = 0;        // 0: off, promise P1 holds
+  double routing_bias_changed_max = 0.05;
   bool eplb = false, no_eplb = false;  // the flags as given; balance.enable is what counts
   std::string expert_load;  // file of expert loads to place by at first; empty: none
   int64_t peer_silence_ms = 500;

@@ -28,6 +28,8 @@ void DefineBalance(RouterConfig& config, atoll::Options& options) {
   options.Int("--eplb-config.step-interval", &balance.step_interval, {1, 1 << 30}, "steps of the busiest attention node between two plans");
   options.Float("--eplb-config.threshold", &balance.threshold, {0, 1}, "balance (mean / busiest node) from which on a scheduled plan moves nothing");
   options.Int("--eplb-config.max-bytes", &balance.max_bytes, {0, int64_t{1} << 50}, "that a scheduled plan loads at most");
+  options.Float("--routing-bias-epsilon", &config.routing_bias_epsilon, {0, 1}, "let experts whose selection scores differ by this much be exchanged for balance; lossy, tokens then depend on the cluster; 0: off");
+  options.Float("--routing-bias-changed-max", &config.routing_bias_changed_max, {0, 1}, "fraction of the choices of experts that the routing bias may change; above it is switched off");
   options.Float("--replica-bias-gamma", &balance.replica_bias_gamma, {0, 1}, "step of the slow correction of replicas' shares; 0: off");
 }
 

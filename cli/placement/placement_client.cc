@@ -5,6 +5,7 @@
 #include <chrono>
 
 #include "atoll/v1/cluster.grpc.pb.h"
+#include "cli/placement/routing_bias_figures.h"
 #include "net/grpc/status_map.h"
 
 namespace atoll::cli {
@@ -55,6 +56,22 @@ Balancer ToBalancer(const v1::BalancerStatus& from) {
   balancer.last_plan = ToFigures(from.last_plan());
   if (from.has_proposed()) balancer.proposed = ToFigures(from.proposed());
   return balancer;
+}
+
+RoutingBiasFigures ToRoutingBiasFigures(const v1::RoutingBiasStatus& from) {
+  const v1::RoutingBiasCounts& totals = from.totals();
+  RoutingBiasFigures figures;
+  figures.asked = true;
+  figures.epsilon = from.epsilon();
+  figures.off_reason = from.off_reason();
+  figures.decisions = totals.decisions();
+  figures.changed = totals.changed();
+  if (totals.score_mass() > 0) figures.mass_kept = totals.score_mass_kept() / totals.score_mass();
+  if (totals.batches() > 0) {
+    figures.busiest_before = totals.busiest_before() / static_cast<double>(totals.batches());
+    figures.busiest_after = totals.busiest_after() / static_cast<double>(totals.batches());
+  }
+  return figures;
 }
 
 struct PlacementClient::Stub {

@@ -55,7 +55,6 @@ PlanResult RunPlanJob(PlanJob job, std::function<bool()> stop) {
     if (job.kind == PlanKind::kShares || present.balance_mean >= job.threshold) {
       result.kind = PlanKind::kShares;
       result.plan = std::move(present);
-      job.bias.Apply(result.plan->placement);
       return result;
     }
   }
@@ -64,7 +63,6 @@ PlanResult RunPlanJob(PlanJob job, std::function<bool()> stop) {
   if (job.kind != PlanKind::kDrift) job.options.max_bytes = 0;
   const bool from_scratch = job.kind == PlanKind::kFull || (job.kind == PlanKind::kFirst && !holds_some);
   result.plan = from_scratch ? PlanCluster(job.present, job.nodes, job.loads, job.options) : MendCluster(job.present, job.nodes, job.loads, job.options);
-  if (result.plan.ok()) job.bias.Apply(result.plan->placement);
   return result;
 }
 

@@ -30,7 +30,6 @@ struct PlanJob {
   ClusterLoads loads;
   ClusterPlanOptions options;
   double threshold = 1;  // kDrift: balance at which nothing is done
-  ShareBias bias{0};
 };
 
 struct PlanResult {

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <numeric>
+#include <span>
 
 #include "router/placement/cluster/cluster_table.h"
 #include "router/placement/exact_split.h"
@@ -10,7 +11,7 @@
 namespace atoll::router {
 namespace {
 
-constexpr double kBiasMax = 0.5;  // a share changes by a factor of e^0.5 at most
+constexpr double kBiasMax = 0.5;  // what is assumed changes by a factor of e^0.5 at most
 
 LayerPlacement LayerOf(const model::Placement& placement, int32_t layer) {
   std::vector<std::vector<int32_t>> hosts(placement.experts);
@@ -62,6 +63,18 @@ std::vector<std::vector<float>> ExpectedShares(const model::Placement& placement
   return shares;
 }
 
+void StepRoutingBias(const model::Placement& placement, const std::vector<std::vector<double>>& expected,
+                     const std::function<double(const std::string& node_id)>& speed_of, RoutingBias& bias) {
+  if (bias.epsilon() <= 0) return;
+  const std::vector<std::vector<float>> shares = ExpectedShares(placement, expected);
+  for (int32_t layer = 0; layer < placement.layers; ++layer) {
+    if (shares[layer].empty()) continue;
+    std::vector<double> levels;
+    for (size_t n = 0; n < placement.node_ids.size(); ++n) levels.push_back(shares[layer][n] / speed_of(placement.node_ids[n]));
+    bias.Step(layer, levels, std::span(placement.replicas).subspan(layer * placement.experts, placement.experts));
+  }
+}
+
 double BalanceOf(const model::Placement& placement, const ClusterLoads& loads, const std::vector<double>& speeds) {
   const LayerNodes nodes = NodesOf(speeds);
   double sum = 0;
@@ -91,19 +104,13 @@ void ShareBias::Step(const std::map<std::string, double>& levels) {
   for (const auto& [node, value] : levels) bias_[node] = bias[i++];
 }
 
-void ShareBias::Apply(model::Placement& placement) const {
-  std::vector<double> of_node(placement.node_ids.size(), 0);
-  for (size_t n = 0; n < of_node.size(); ++n) {
-    const auto known = bias_.find(placement.node_ids[n]);
-    if (known != bias_.end()) of_node[n] = -known->second;
-  }
-  if (std::all_of(of_node.begin(), of_node.end(), [](double b) { return b == 0; })) return;
-  for (std::vector<model::Replica>& replicas : placement.replicas) {
-    if (replicas.size() < 2) continue;
-    std::vector<double> shares, bias;
-    for (const model::Replica& replica : replicas) shares.push_back(replica.share), bias.push_back(of_node[replica.node]);
-    ApplyReplicaBias(bias, shares);
-    for (size_t r = 0; r < replicas.size(); ++r) replicas[r].share = shares[r];
+void ShareBias::Mend(const std::vector<std::string>& node_ids, int32_t others, std::vector<std::vector<float>>& expected_share) const {
+  for (size_t n = 0; n < node_ids.size(); ++n) {
+    const auto known = bias_.find(node_ids[n]);
+    if (known == bias_.end() || known->second == 0) continue;
+    const auto factor = static_cast<float>(AssumedRowsFactor(known->second, others));
+    for (std::vector<float>& layer : expected_share)
+      if (n < layer.size()) layer[n] *= factor;
   }
 }
 

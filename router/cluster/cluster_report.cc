@@ -109,6 +109,13 @@ std::string ClusterState::AttentionReason() const {
   return absl::StrCat(name, " is being probed with one token");
 }
 
+std::string ClusterState::NotExactReason() const {
+  if (!registry_.exact()) return "nodes of different numerics were admitted: tokens may depend on the node";
+  const float epsilon = routing_bias().epsilon();
+  if (epsilon > 0) return absl::StrCat("--routing-bias-epsilon is ", epsilon, ": tokens may depend on the cluster and on what else is served");
+  return "";
+}
+
 std::string ClusterState::NotReadyReason() const {
   if (ready()) return "";
   if (!keeper_.placed()) return keeper_.why_no_placement().empty() ? "no expert node has joined" : keeper_.why_no_placement();

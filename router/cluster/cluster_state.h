@@ -60,7 +60,9 @@ class ClusterState {
   bool AllExpertsLive() const { return view() != nullptr && keeper_.lost_experts() == 0; }
 
   uint64_t epoch() const { return epochs_.newest(); }
-  bool exact() const { return registry_.exact(); }
+  std::string NotExactReason() const;  // one sentence; empty where promise P1 holds
+  bool exact() const { return NotExactReason().empty(); }
+  const RoutingBias& routing_bias() const { return keeper_.routing_bias(); }
   std::vector<NodeReport> Report() const;
   BalancerReport Balancer(int64_t now_ns) const { return keeper_.Report(now_ns); }
   const std::shared_ptr<const ClusterView>& view() const { return keeper_.view(); }

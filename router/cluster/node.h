@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "model/placement.h"
+#include "router/balance/routing_bias/routing_bias.h"
 
 namespace atoll::router {
 
@@ -48,14 +49,6 @@ struct LayerCounts {
   std::vector<uint64_t> generated;  // [experts]
 };
 
-// What the bias on selection scores did since the last heartbeat.
-struct RoutingBiasCounts {
-  uint64_t decisions = 0;
-  uint64_t changed = 0;
-  double score_mass = 0;
-  double score_mass_kept = 0;
-};
-
 struct NodeHeartbeat {
   uint64_t incarnation = 0;
   uint64_t epoch_ready = 0;
@@ -71,7 +64,7 @@ struct NodeHeartbeat {
   uint64_t steps = 0;
   uint64_t busy_us = 0;
   uint64_t parts_sent_again = 0;
-  RoutingBiasCounts routing_bias;
+  RoutingBiasTotals routing_bias;  // since the last heartbeat
 };
 
 struct ExpertPeer {
@@ -92,6 +85,7 @@ struct ClusterView {
   int32_t attention_nodes = 1;
   std::vector<std::vector<float>> expected_share;  // [layers]; each empty or [expert nodes]
   float routing_bias_epsilon = 0;
+  float routing_bias_changed_max = 0;
   std::vector<std::vector<float>> routing_bias;  // [layers]; each empty or [experts]
 };
 

@@ -39,6 +39,7 @@ PlacementKeeper::PlacementKeeper(PlacementOptions options, const ExpertsToPlace&
       policy_(options_.balance),
       history_(holdings_.shape(), options_.balance.window_size),
       bias_(options_.balance.replica_bias_gamma),
+      routing_bias_(options_.routing_bias, holdings_.shape().layers, holdings_.shape().experts),
       watchdog_(kStuckAfterMs) {
   history_.SetColdStart(options_.cold_start);
 }
@@ -82,6 +83,7 @@ void PlacementKeeper::OnHeartbeat(const Node& node, const NodeHeartbeat& heartbe
     for (const LayerCounts& counts : heartbeat.expert_counts) history_.Add({counts.layer, counts.prompt, counts.generated});
     history_.AddSteps(node.hello.node_id, heartbeat.steps);
     policy_.AddSteps(node.hello.node_id, heartbeat.steps);
+    view_stale_ |= routing_bias_.Count(heartbeat.routing_bias);
     return;
   }
   if (holdings_.OnReady(node.hello.node_id, heartbeat.epoch_ready)) view_stale_ = true;
@@ -146,7 +148,6 @@ PlanJob PlacementKeeper::MakeJob(PlanKind kind) {
     bias_.Step(levels);
     rows_run_.clear();
   }
-  job.bias = bias_;
   return job;
 }
 
@@ -222,7 +223,8 @@ void PlacementKeeper::Accept(const ClusterPlan& plan, PlanKind kind, Orders& ord
   view_stale_ = true;
   std::vector<std::string> node_ids;
   const std::vector<MigrationStep> steps = kind == PlanKind::kShares ? plan.steps : StepsOf(plan, node_ids);
-  if (kind != PlanKind::kShares) last_plan_ = SummaryOf(plan, kind);
+  if (kind == PlanKind::kShares) StepRoutingBias(wanted_, expected_, [this](const std::string& id) { return meter_.SpeedOf(id); }, routing_bias_);
+  else last_plan_ = SummaryOf(plan, kind);
   const bool first = !std::exchange(placed_, true);
   wanted_.epoch = first || !steps.empty() ? epochs_->Next() : epoch;
   why_no_placement_.clear();

@@ -55,6 +55,7 @@ class PlacementKeeper {
   bool placed() const { return placed_; }
   // To split by.
   double SpeedOf(const Node& node) const { return node.alive ? meter_.SpeedOf(node.hello.node_id) : node.hello.speed; }
+  const RoutingBias& routing_bias() const { return routing_bias_; }
   BalancerReport Report(int64_t now_ns) const;
 
  private:
@@ -85,7 +86,6 @@ class PlacementKeeper {
   const ExpertsToPlace experts_;
   const Registry* const registry_;
   Epochs* const epochs_;
-
   Holdings holdings_;
   Migration migration_;
   PlanKind migration_kind_ = PlanKind::kFirst;
@@ -93,10 +93,10 @@ class PlacementKeeper {
   LoadHistory history_;
   SpeedMeter meter_;
   ShareBias bias_;
+  RoutingBias routing_bias_;
   Watchdog watchdog_;
   std::map<std::string, uint64_t> rows_run_;  // of expert nodes, since the last step of the bias
   int64_t meter_at_ns_ = 0;
-
   bool placed_ = false;
   std::string why_no_placement_;
   model::Placement wanted_;  // the newest plan's

@@ -6,11 +6,13 @@
 #include <vector>
 
 #include "router/balance/balance_policy.h"
+#include "router/balance/routing_bias/routing_bias.h"
 
 namespace atoll::router {
 
 struct PlacementOptions {
   BalanceOptions balance;
+  RoutingBiasOptions routing_bias = {};
   int64_t min_expert_nodes = 1;
   // Loads to place by before any were seen, [layers][experts]; may be empty.
   std::vector<std::vector<double>> cold_start;

@@ -1,6 +1,7 @@
 // The view that PlacementKeeper publishes.
 
 #include <algorithm>
+#include <span>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -26,6 +27,15 @@ bool AlikeShares(const std::vector<std::vector<float>>& a, const std::vector<std
   const auto near = [](float x, float y) { return std::abs(x - y) <= kShareMoves; };
   const auto alike = [&](const std::vector<float>& x, const std::vector<float>& y) { return std::equal(x.begin(), x.end(), y.begin(), y.end(), near); };
   return std::equal(a.begin(), a.end(), b.begin(), b.end(), alike);
+}
+
+std::vector<std::vector<float>> DeltasOf(const RoutingBias& bias, int64_t layers) {
+  std::vector<std::vector<float>> deltas(static_cast<size_t>(layers));
+  for (int32_t layer = 0; layer < layers; ++layer) {
+    const std::span<const float> of_layer = bias.DeltaOf(layer);
+    deltas[layer].assign(of_layer.begin(), of_layer.end());
+  }
+  return deltas;
 }
 
 }  // namespace
@@ -66,10 +76,14 @@ void PlacementKeeper::Publish(const Following& following, Orders& orders) {
   lost_ = table.lost;
   std::vector<ExpertPeer> peers = PeersOf(table);
   std::vector<std::vector<float>> expected_share = ExpectedShares(table.placement, expected_);
+  bias_.Mend(table.placement.node_ids, attention_nodes - 1, expected_share);
+  std::vector<std::vector<float>> routing_bias = DeltasOf(routing_bias_, table.placement.layers);
   if (view_ != nullptr && !overtaken && peers == view_->expert_nodes && view_->attention_nodes == attention_nodes &&
-      SameHosts(table.placement, *view_->placement) && AlikeShares(expected_share, view_->expected_share)) {
+      SameHosts(table.placement, *view_->placement) && AlikeShares(expected_share, view_->expected_share) &&
+      view_->routing_bias_epsilon == routing_bias_.epsilon() && view_->routing_bias == routing_bias) {
     return;
   }
+  if (view_ != nullptr && view_->routing_bias_epsilon > 0 && routing_bias_.epsilon() == 0) orders.log.push_back(routing_bias_.off_reason());
   const bool same_members = view_ != nullptr && peers == view_->expert_nodes;
   table.placement.epoch = wanted_.epoch;
   view_ = std::make_shared<const ClusterView>(ClusterView{.epoch = epochs_->Next(),
@@ -77,7 +91,9 @@ void PlacementKeeper::Publish(const Following& following, Orders& orders) {
                                                           .placement = std::make_shared<const model::Placement>(std::move(table.placement)),
                                                           .attention_nodes = attention_nodes,
                                                           .expected_share = std::move(expected_share),
-                                                          .routing_bias = {}});
+                                                          .routing_bias_epsilon = routing_bias_.epsilon(),
+                                                          .routing_bias_changed_max = static_cast<float>(options_.routing_bias.changed_max),
+                                                          .routing_bias = std::move(routing_bias)});
   if (same_members) return;
   const auto live = std::count_if(view_->expert_nodes.begin(), view_->expert_nodes.end(), [](const ExpertPeer& p) { return p.alive; });
   orders.log.push_back(absl::StrCat("view of epoch ", view_->epoch, ": ", live, " of ", view_->expert_nodes.size(), " expert nodes serve"));

@@ -210,7 +210,9 @@ ClusterReport ClusterControl::Report(bool expert_counts) const {
   report.ready = state_.ready();
   report.not_ready_reason = state_.NotReadyReason();
   report.epoch = state_.epoch();
-  report.exact = state_.exact();
+  report.not_exact_reason = state_.NotExactReason();
+  const RoutingBias& bias = state_.routing_bias();
+  if (bias.options().epsilon > 0) report.routing_bias = RoutingBiasReport{bias.epsilon(), bias.off_reason(), bias.totals()};
   report.nodes = state_.Report();
   report.balance = state_.Balance();
   if (expert_counts) report.expert_counts = state_.counters().Sums();

@@ -76,7 +76,8 @@ NodeHeartbeat ReadHeartbeat(const v1::Heartbeat& from) {
   heartbeat.busy_us = from.busy_us();
   heartbeat.parts_sent_again = from.parts_sent_again();
   const v1::RoutingBiasCounts& bias = from.routing_bias();
-  heartbeat.routing_bias = {bias.decisions(), bias.changed(), bias.score_mass(), bias.score_mass_kept()};
+  heartbeat.routing_bias = {bias.decisions(), bias.changed(), bias.score_mass(), bias.score_mass_kept(), bias.batches(),
+                            bias.busiest_before(), bias.busiest_after(), bias.switched_off()};
   for (const auto& [id, reason] : from.lost_peers()) {
     if (heartbeat.lost_peers.size() < kLostPeersMax) heartbeat.lost_peers[id.substr(0, kReasonBytesMax)] = reason.substr(0, kReasonBytesMax);
   }
@@ -200,11 +201,28 @@ void FillCounts(const LayerCounts& counts, v1::LayerCounts& to) {
   to.mutable_generated()->Assign(counts.generated.begin(), counts.generated.end());
 }
 
+void FillRoutingBias(const RoutingBiasReport& bias, v1::RoutingBiasStatus& to) {
+  to.set_epsilon(bias.epsilon);
+  to.set_off_reason(bias.off_reason);
+  const RoutingBiasTotals& from = bias.totals;
+  v1::RoutingBiasCounts& totals = *to.mutable_totals();
+  totals.set_decisions(from.decisions);
+  totals.set_changed(from.changed);
+  totals.set_score_mass(from.score_mass);
+  totals.set_score_mass_kept(from.score_mass_kept);
+  totals.set_batches(from.batches);
+  totals.set_busiest_before(from.busiest_before);
+  totals.set_busiest_after(from.busiest_after);
+  totals.set_switched_off(from.switched_off);
+}
+
 void FillReport(const ClusterReport& report, v1::GetStatusResponse& to) {
   to.set_epoch(report.epoch);
   to.set_ready(report.ready);
   to.set_not_ready_reason(report.not_ready_reason);
-  to.set_exact(report.exact);
+  to.set_exact(report.not_exact_reason.empty());
+  to.set_not_exact_reason(report.not_exact_reason);
+  if (report.routing_bias) FillRoutingBias(*report.routing_bias, *to.mutable_routing_bias());
   for (const NodeReport& node : report.nodes) FillNode(node, report.now_ns, *to.add_nodes());
   FillBalancer(report.balancer, *to.mutable_balancer());
   for (const LayerCounts& counts : report.expert_counts) FillCounts(counts, *to.add_expert_counts());

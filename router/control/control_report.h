@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -19,11 +20,18 @@ struct HealthView {
   friend bool operator==(const HealthView&, const HealthView&) = default;
 };
 
+struct RoutingBiasReport {
+  float epsilon = 0;  // that is served with
+  std::string off_reason;
+  RoutingBiasTotals totals;
+};
+
 struct ClusterReport {
   bool ready = false;
   std::string not_ready_reason;
   uint64_t epoch = 0;
-  bool exact = true;
+  std::string not_exact_reason;                   // empty: promise P1 holds
+  std::optional<RoutingBiasReport> routing_bias;  // absent where none was asked for
   std::vector<NodeReport> nodes;
   std::vector<LayerCounts> expert_counts;  // where asked for
   std::vector<LayerBalance> balance;

@@ -37,6 +37,7 @@ void FillView(const ClusterView& view, v1::ClusterView& to) {
   }
   to.set_attention_nodes(view.attention_nodes);
   to.set_routing_bias_epsilon(view.routing_bias_epsilon);
+  to.set_routing_bias_changed_max(view.routing_bias_changed_max);
   const auto fill = [](const std::vector<std::vector<float>>& layers, int32_t layer, google::protobuf::RepeatedField<float>& out) {
     if (static_cast<size_t>(layer) < layers.size()) out.Assign(layers[layer].begin(), layers[layer].end());
   };

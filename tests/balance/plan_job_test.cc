@@ -83,19 +83,39 @@ TEST(PlanJob, SharesOfAPlacementThatLostExpertsMendIt) {
   EXPECT_FALSE(result.plan->steps.empty());
 }
 
-TEST(PlanJob, BiasAssumesBusierNodesFullerAndCanBeOff) {
+TEST(StepRoutingBias, FavoursExpertsOfTheNodeThatIsExpectedToGetLess) {
+  model::Placement placement;
+  placement.layers = 2;
+  placement.experts = 2;
+  placement.node_ids = {"a", "b"};
+  placement.layer_has_experts = {false, true};
+  placement.replicas = {{}, {}, {{0, 1}}, {{1, 1}}};
+  RoutingBias off({}, 2, 2), on({.epsilon = 0.25F, .step = 0.5}, 2, 2);
+  const auto speed_of = [](const std::string& id) { return id == "a" ? 1.0 : 6.0; };
+  for (RoutingBias* bias : {&off, &on}) StepRoutingBias(placement, {{}, {1, 3}}, speed_of, *bias);
+  EXPECT_TRUE(off.DeltaOf(1).empty());
+  EXPECT_TRUE(on.DeltaOf(0).empty());
+  ASSERT_EQ(on.DeltaOf(1).size(), 2u);
+  EXPECT_EQ(on.DeltaOf(1)[0], -0.125F) << "a third of b's rows, but a sixth of its speed";
+  EXPECT_EQ(on.DeltaOf(1)[1], 0.125F);
+}
+
+TEST(ShareBias, BusierNodesAreAssumedFullerEachMendsItsPartAndItCanBeOff) {
   ShareBias off(0), on(0.1);
   for (ShareBias* bias : {&off, &on})
     for (int i = 0; i < 3; ++i) bias->Step({{"a", 10}, {"b", 5}});
-  PlanJob job = Placed(PlanKind::kShares);
-  job.bias = off;
-  const double even = RunPlanJob(job, {}).plan->placement.replicas[4][0].share;
-  job.bias = on;
-  const PlanResult result = RunPlanJob(job, {});
-  const std::vector<model::Replica>& replicas = result.plan->placement.replicas[4];
-  EXPECT_GT(replicas[0].share, even);
-  EXPECT_NEAR(replicas[0].share + replicas[1].share, 1, 1e-9);
-  EXPECT_EQ(result.plan->placement.replicas[5][0].share, 1) << "an only replica keeps all";
+  const std::vector<std::vector<float>> even{{}, {0.5F, 0.5F}};
+  const auto mended = [&](const ShareBias& bias, int32_t others) {
+    std::vector<std::vector<float>> shares = even;
+    bias.Mend({"a", "b"}, others, shares);
+    return shares;
+  };
+  EXPECT_EQ(mended(off, 1), even);
+  EXPECT_EQ(mended(on, 0), even) << "there is nobody to assume anything of";
+  EXPECT_GT(mended(on, 1)[1][0], 0.6F);
+  EXPECT_LT(mended(on, 1)[1][1], 0.4F);
+  EXPECT_LT(mended(on, 15)[1][0], 0.52F);
+  EXPECT_TRUE(mended(on, 1)[0].empty());
 }
 
 }  // namespace

@@ -25,9 +25,9 @@ model::ModelConfig Config() {
 
 class ClusterStateTest : public testing::Test {
  protected:
-  explicit ClusterStateTest(int64_t min_expert_nodes = 2, bool mixed_numerics = false, int64_t min_replicas = 1)
+  explicit ClusterStateTest(int64_t min_expert_nodes = 2, bool mixed_numerics = false, int64_t min_replicas = 1, float epsilon = 0)
       : state_({.registry = {.model_fingerprint = kFingerprint, .peer_silence_ms = 500, .tick_ms = 25, .mixed_numerics = mixed_numerics},
-                .placement = {.balance = Copies(min_replicas), .min_expert_nodes = min_expert_nodes, .cold_start = {}}},
+                .placement = {.balance = Copies(min_replicas), .routing_bias = {.epsilon = epsilon}, .min_expert_nodes = min_expert_nodes, .cold_start = {}}},
                {.config = &config_, .with_mtp = false, .expert_bytes = 1000}) {}
 
   static BalanceOptions Copies(int64_t min_replicas) {
@@ -481,6 +481,41 @@ TEST_F(MixedNumerics, AreAdmittedAndShown) {
   EXPECT_FALSE(state_.exact());
   state_.OnStreamEnd(e1, now_ns_, orders_);
   EXPECT_TRUE(state_.exact());
+}
+
+class WithRoutingBias : public ClusterStateTest {
+ protected:
+  WithRoutingBias() : ClusterStateTest(2, false, 1, 0.02F) {}
+};
+
+TEST_F(ClusterStateTest, WithoutARoutingBiasViewsCarryNone) {
+  BringUp();
+  EXPECT_EQ(state_.view()->routing_bias_epsilon, 0);
+  EXPECT_EQ(state_.NotExactReason(), "");
+}
+
+TEST_F(WithRoutingBias, ViewsCarryItAndTokensAreNotExact) {
+  BringUp();
+  EXPECT_EQ(state_.view()->routing_bias_epsilon, 0.02F);
+  EXPECT_FALSE(state_.exact());
+  EXPECT_THAT(state_.NotExactReason(), testing::HasSubstr("--routing-bias-epsilon is 0.02"));
+}
+
+TEST_F(WithRoutingBias, TheCapSwitchesItOffInANewView) {
+  BringUp();
+  const uint64_t before = state_.view()->epoch;
+  NodeHeartbeat heartbeat;
+  heartbeat.incarnation = 1;
+  heartbeat.epoch_ready = before;
+  heartbeat.epoch_oldest_in_flight = before;
+  heartbeat.routing_bias = {.decisions = 30000, .changed = 3000, .score_mass = 10, .score_mass_kept = 9};
+  orders_ = {};
+  ASSERT_TRUE(state_.OnHeartbeat(a1_, heartbeat, now_ns_, orders_).ok());
+  EXPECT_GT(state_.view()->epoch, before);
+  EXPECT_EQ(state_.view()->routing_bias_epsilon, 0);
+  EXPECT_TRUE(state_.exact());
+  EXPECT_THAT(orders_.log, testing::Contains(testing::HasSubstr("switched off")));
+  EXPECT_EQ(state_.routing_bias().totals().changed, 3000u);
 }
 
 TEST_F(ClusterStateTest, NumericsMayDifferBetweenRoles) {
