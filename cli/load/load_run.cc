@@ -103,7 +103,8 @@ void LoadRun::CancelRest(Lock& lock) {
 void LoadRun::Wait(Lock& lock) {
   const int64_t now_ns = NowNs();
   int64_t wake_ns = std::min(now_ns + kTickNs, parts_.faults->NextPollNs(now_ns));
-  if (ledger_.open() < limits_.in_flight_max) wake_ns = std::min(wake_ns, parts_.schedule->NextNs().value_or(wake_ns));
+  // What is never to be sent must not keep this thread awake, with the lock in its hands.
+  if (!sending_over_ && ledger_.open() < limits_.in_flight_max) wake_ns = std::min(wake_ns, parts_.schedule->NextNs().value_or(wake_ns));
   if (wake_ns > now_ns) changed_.wait_for(lock, std::chrono::nanoseconds(wake_ns - now_ns));
 }
 
