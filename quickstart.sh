@@ -23,6 +23,7 @@ cmake --build build/release --target atoll atoll-router atoll-attention atoll-ex
 atoll=build/release/bin/atoll
 scratch=$(mktemp -d)
 log=$scratch/log
+: >"$log"  # read before the cluster writes to it
 prompt="Once upon a time there was a little girl who lived near the forest."
 
 stop() {
