@@ -54,9 +54,10 @@ ATOLL_INLINE float ScaleOf(const PanelRun& run, int64_t block) {
   return Weights::kScaled ? run.heads[block].scale : 0.0f;
 }
 
+// Bit p: of the pair p after the block's first `skipped`.
 template <typename Weights>
-ATOLL_INLINE uint64_t RareOf(const PanelRun& run, int64_t block) {
-  return Weights::kScaled ? run.heads[block].rare : 0;
+ATOLL_INLINE uint64_t RareOf(const PanelRun& run, int64_t block, int64_t skipped) {
+  return Weights::kScaled ? run.heads[block].rare >> skipped : 0;
 }
 
 }  // namespace

@@ -46,7 +46,7 @@ void FmaRows(const PanelRun& run) {
     length = BlockLength<Weights>(run, k);
     for (int64_t i = 0; i < length; i += kFmaInputs) {
       const int64_t inputs = length - i < kFmaInputs ? length - i : kFmaInputs;
-      const PackedBlock block{pair, (inputs + 1) / 2, RareOf<Weights>(run, number) >> (i / 2)};
+      const PackedBlock block{pair, (inputs + 1) / 2, RareOf<Weights>(run, number, i / 2)};
       pair += block.count * Weights::kPairBytes;
       if (!direct) Form::Decode(weights, block, scratch.weights);
       for (int64_t group = 0; group < groups; ++group) {

@@ -104,7 +104,7 @@ void DotRows(const PanelRun& run) {
   for (int64_t k = 0, length = 0, number = 0; k < run.inputs; k += length, ++number) {
     length = BlockLength<Weights>(run, k);
     if (length > kDotInputs) length = kDotInputs;
-    const PackedBlock block{pair, (length + 1) / 2, RareOf<Weights>(run, number)};
+    const PackedBlock block{pair, (length + 1) / 2, RareOf<Weights>(run, number, 0)};
     const char* const decoded = BlockPairs(weights, block, scratch.weights);
     pair += block.count * Weights::kPairBytes;
     for (int64_t group = 0; group < groups; ++group) {

@@ -58,7 +58,7 @@ void StreamRows(const PanelRun& run, int half0) {
     ATOLL_UNROLL for (int r = 0; r < R; ++r) {
       ATOLL_UNROLL for (int v = 0; v < kVectors; ++v) acc[r][v] = _mm512_setzero_ps();
     }
-    uint64_t rare = RareOf<Weights>(run, block);
+    uint64_t rare = RareOf<Weights>(run, block, 0);
     int64_t i = 0;
     for (; i + 1 < length; i += 2, pair += Weights::kPairBytes, rare >>= 1) {
       if (R >= kPrefetchRows) Prefetch<Weights::kPairBytes / 64, kIntoFirstLevel>(pair + kPrefetchPairs * Weights::kPairBytes);
