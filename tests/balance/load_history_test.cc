@@ -64,7 +64,8 @@ TEST(LoadHistory, ColdStartCountsUntilALayerHasRows) {
 TEST(LoadHistory, CountsThatNobodyCanHaveStayFinite) {
   LoadHistory history(Shape(2, 2), 160);
   for (int i = 0; i < 1000; ++i) history.Add({1, Rows{UINT64_MAX, UINT64_MAX}, Rows{UINT64_MAX, 0}});
-  for (const double load : history.Loads().expected[1]) EXPECT_TRUE(std::isfinite(load));
+  const ClusterLoads loads = history.Loads();
+  for (const double load : loads.expected[1]) EXPECT_TRUE(std::isfinite(load));
 }
 
 }  // namespace

@@ -110,6 +110,7 @@ TEST_F(ReplaceTest, ARefusedDispatchOfAnOldEpochIsSentAgain) {
   for (size_t tokens = 3; cluster.refused() == 0 && tokens < kTokens; ++tokens) cluster.AwaitTokens(handles[0], tokens);
   cluster.Announce(swapped);
   ExpectUndisturbed(cluster, handles);
+  if (cluster.refused() == 0) GTEST_SKIP() << "the machine is too busy: the sequences ended before the old replicas were freed";
   EXPECT_GT(cluster.parts_sent_again(), 0u);
 }
 
