@@ -5,15 +5,12 @@
 #include <arpa/inet.h>
 #include <poll.h>
 #include <sys/socket.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <chrono>
-#include <csignal>
 #include <cstdio>
 #include <cstdlib>
-#include <fstream>
 #include <thread>
 #include <vector>
 
@@ -23,7 +20,7 @@
 #include "base/check.h"
 #include "base/log.h"
 #include "net/grpc/channel.h"
-#include "router/app.h"
+#include "tests/bench/router/router_process.h"
 #include "tests/router/fake_nodes.h"
 
 namespace atoll::router {
@@ -36,49 +33,6 @@ struct Load {
   int64_t tokens = 1000;  // of each stream
   double tokens_per_second = 6400;
 };
-
-[[noreturn]] void RunRouter(int pipe) {
-  net::PrepareGrpc();
-  SetLogLevel(LogLevel::kWarning);
-  RouterConfig config;
-  config.model = ATOLL_SOURCE_DIR "/checkpoints/tales";
-  config.listen = "127.0.0.1:0";
-  config.peer_silence_ms = 600000;
-  auto app = App::Start(config);
-  ATOLL_CHECK(app.ok(), std::string(app.status().message()));
-  const std::string line = absl::StrCat((*app)->address(), " ", (*app)->http_address(), " ", (*app)->front_door().model().fingerprint(), "\n");
-  ATOLL_CHECK(write(pipe, line.data(), line.size()) == static_cast<ssize_t>(line.size()), "pipe");
-  while (true) pause();
-}
-
-struct RouterProcess {
-  pid_t pid = 0;
-  std::string grpc;
-  std::string http;
-  uint64_t fingerprint = 0;
-
-  // User and system time so far, of all threads, to the nanosecond.
-  double CpuSeconds() const {
-    clockid_t clock = 0;
-    timespec used{};
-    ATOLL_CHECK(clock_getcpuclockid(pid, &clock) == 0 && clock_gettime(clock, &used) == 0, "the router's clock");
-    return static_cast<double>(used.tv_sec) + 1e-9 * static_cast<double>(used.tv_nsec);
-  }
-};
-
-RouterProcess StartRouter() {
-  int ends[2];
-  ATOLL_CHECK(pipe(ends) == 0, "pipe");
-  const pid_t pid = fork();
-  if (pid == 0) RunRouter(ends[1]);
-  char line[512] = {};
-  ATOLL_CHECK(read(ends[0], line, sizeof line - 1) > 0, "the router did not start");
-  char grpc[200];
-  char http[200];
-  unsigned long long fingerprint = 0;
-  ATOLL_CHECK(std::sscanf(line, "%199s %199s %llu", grpc, http, &fingerprint) == 3, line);
-  return {pid, grpc, http, fingerprint};
-}
 
 class GrpcCall final : public grpc::ClientReadReactor<v1::GenerateResponse> {
  public:
@@ -172,7 +126,7 @@ double Pace(const RouterProcess& router, FakeAttentionNode& node, const Load& lo
 }
 
 double GrpcCost(const RouterProcess& router, FakeAttentionNode& node, const Load& load) {
-  const auto stub = v1::InferenceService::NewStub(net::MakeChannel(router.grpc));
+  const auto stub = v1::InferenceService::NewStub(net::MakeChannel(router.address));
   std::vector<std::unique_ptr<GrpcCall>> calls;
   for (int i = 0; i < load.streams; ++i) calls.push_back(std::make_unique<GrpcCall>(*stub, load.tokens));
   const double us = Pace(router, node, load, [&] {
@@ -185,7 +139,7 @@ double GrpcCost(const RouterProcess& router, FakeAttentionNode& node, const Load
 }
 
 double HttpCost(const RouterProcess& router, FakeAttentionNode& node, const Load& load, bool chat) {
-  HttpCalls calls(router.http, load, chat ? "/v1/chat/completions" : "/v1/completions",
+  HttpCalls calls(router.http_address, load, chat ? "/v1/chat/completions" : "/v1/completions",
                   chat ? "\"messages\":[{\"role\":\"user\",\"content\":\"hi\"}]" : "\"prompt\":[1]");
   const double us = Pace(router, node, load, [&] { return calls.done == load.streams; });
   std::printf("HTTP, %s %6.1f us of router CPU a token, %.3f events a token\n", chat ? "chat " : "text ", us,
@@ -194,13 +148,13 @@ double HttpCost(const RouterProcess& router, FakeAttentionNode& node, const Load
 }
 
 int Main(const Load& load) {
-  const RouterProcess router = StartRouter();
+  const RouterProcess router = StartRouter(false);
   net::PrepareGrpc();
   SetLogLevel(LogLevel::kError);
   FakeAttentionNode node([](const FakeSequence& s) { return static_cast<int32_t>(300 + s.sampled % 1000); });
-  FakeMember expert(router.grpc, ExpertHello("e1", router.fingerprint));
-  FakeMember attention(router.grpc, AttentionHello("a1", router.fingerprint, node.address()));
-  const auto stub = v1::ClusterService::NewStub(net::MakeChannel(router.grpc));
+  FakeMember expert(router.address, ExpertHello("e1", router.fingerprint));
+  FakeMember attention(router.address, AttentionHello("a1", router.fingerprint, node.address()));
+  const auto stub = v1::ClusterService::NewStub(net::MakeChannel(router.address));
   ATOLL_CHECK(WaitFor([&] {
     grpc::ClientContext context;
     v1::GetStatusResponse response;
@@ -215,8 +169,7 @@ int Main(const Load& load) {
     HttpCost(router, node, load, true);
   }
   std::printf("HTTP / gRPC: %.2f\n", http / grpc);
-  kill(router.pid, SIGKILL);
-  waitpid(router.pid, nullptr, 0);
+  router.Kill();
   return 0;
 }
 

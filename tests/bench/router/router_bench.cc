@@ -4,25 +4,21 @@
 
 #include <grpcpp/create_channel.h>
 #include <grpcpp/support/client_callback.h>
-#include <sched.h>
 #include <sys/resource.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <chrono>
 #include <condition_variable>
-#include <csignal>
 #include <cstdio>
 #include <cstdlib>
-#include <fstream>
 #include <thread>
 #include <vector>
 
 #include "base/check.h"
 #include "base/log.h"
 #include "net/grpc/channel.h"
-#include "router/app.h"
+#include "tests/bench/router/router_process.h"
 #include "tests/router/fake_nodes.h"
 
 namespace atoll::router {
@@ -31,65 +27,6 @@ namespace {
 using Clock = std::chrono::steady_clock;
 
 double Seconds(Clock::duration d) { return std::chrono::duration<double>(d).count(); }
-
-void PinTo(int first_cpu, int last_cpu) {
-  cpu_set_t cpus;
-  CPU_ZERO(&cpus);
-  for (int cpu = first_cpu; cpu <= last_cpu; ++cpu) CPU_SET(cpu, &cpus);
-  sched_setaffinity(0, sizeof cpus, &cpus);
-}
-
-// The router's process: tells its address and model fingerprint, then serves until it is killed.
-[[noreturn]] void RunRouter(int pipe) {
-  PinTo(0, 0);
-  net::PrepareGrpc();
-  SetLogLevel(LogLevel::kWarning);
-  RouterConfig config;
-  config.model = ATOLL_SOURCE_DIR "/checkpoints/tales";
-  config.listen = "127.0.0.1:0";
-  config.peer_silence_ms = 600000;
-  auto app = App::Start(config);
-  ATOLL_CHECK(app.ok(), std::string(app.status().message()));
-  const std::string line = absl::StrCat((*app)->address(), " ", (*app)->front_door().model().fingerprint(), "\n");
-  ATOLL_CHECK(write(pipe, line.data(), line.size()) == static_cast<ssize_t>(line.size()), "pipe");
-  while (true) pause();
-}
-
-struct RouterProcess {
-  pid_t pid = 0;
-  std::string address;
-  uint64_t fingerprint = 0;
-
-  int64_t ResidentBytes() const {
-    std::ifstream statm("/proc/" + std::to_string(pid) + "/statm");
-    int64_t pages = 0;
-    int64_t resident = 0;
-    statm >> pages >> resident;
-    return resident * sysconf(_SC_PAGESIZE);
-  }
-
-  // User and system time so far.
-  double CpuSeconds() const {
-    std::ifstream stat("/proc/" + std::to_string(pid) + "/stat");
-    std::string field;
-    double ticks = 0;
-    for (int i = 1; i <= 15 && stat >> field; ++i) ticks += i >= 14 ? std::stod(field) : 0;
-    return ticks / static_cast<double>(sysconf(_SC_CLK_TCK));
-  }
-};
-
-RouterProcess StartRouter() {
-  int ends[2];
-  ATOLL_CHECK(pipe(ends) == 0, "pipe");
-  const pid_t pid = fork();
-  if (pid == 0) RunRouter(ends[1]);
-  char line[256] = {};
-  ATOLL_CHECK(read(ends[0], line, sizeof line - 1) > 0, "the router did not start");
-  char address[200];
-  unsigned long long fingerprint = 0;
-  ATOLL_CHECK(std::sscanf(line, "%199s %llu", address, &fingerprint) == 2, line);
-  return {pid, address, fingerprint};
-}
 
 // One streamed call; counts what it receives.
 class Call final : public grpc::ClientReadReactor<v1::GenerateResponse> {
@@ -232,7 +169,7 @@ void SlowReaders(const RouterProcess& router, FakeAttentionNode& node, int count
 }
 
 int Main(int streams, int64_t tokens) {
-  const RouterProcess router = StartRouter();
+  const RouterProcess router = StartRouter(true);
   const int cpus = static_cast<int>(sysconf(_SC_NPROCESSORS_ONLN));
   if (cpus > 1) PinTo(1, cpus - 1);
   net::PrepareGrpc();
@@ -253,8 +190,7 @@ int Main(int streams, int64_t tokens) {
   std::printf("latency of a token, median: bare stream %.0f us, through the router %.0f us: added %.0f us = %.2f x a bare stream\n", bare, routed,
               routed - bare, (routed - bare) / bare);
   for (int round = 0; round < 3; ++round) SlowReaders(router, node, 200);
-  kill(router.pid, SIGKILL);
-  waitpid(router.pid, nullptr, 0);
+  router.Kill();
   return 0;
 }
 
