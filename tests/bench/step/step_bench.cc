@@ -90,8 +90,8 @@ struct ExpertSpread {
   int64_t distinct = 0, dispatches = 0;
 };
 
-// The fastest step, in wall time and in processor time of all threads (which a busy host disturbs less), and the read ceiling of
-// the same seconds.
+// The fastest step, in wall time and in processor time of all threads (which a busy host disturbs less), the mean of all steps
+// (what a rate over many steps compares with), and the read ceiling of the same seconds.
 class StepTimer {
  public:
   explicit StepTimer(Bench& bench) : bench_(bench), until_ns_(bench.clock.NowNs() + static_cast<int64_t>(1e9 * bench.seconds)) {
@@ -111,14 +111,17 @@ class StepTimer {
     const int64_t begin_ns = bench_.clock.NowNs();
     const double cpu_begin = CpuSeconds();
     core.RunOnce({});
-    wall_ = std::min(wall_, 1e-9 * static_cast<double>(bench_.clock.NowNs() - begin_ns));
+    const double wall = 1e-9 * static_cast<double>(bench_.clock.NowNs() - begin_ns);
+    wall_ = std::min(wall_, wall);
+    wall_sum_ += wall;
     cpu_ = std::min(cpu_, CpuSeconds() - cpu_begin);
     ++steps_;
   }
   int64_t steps() const { return steps_; }
   void Print(const char* what, double rows, double roofline) const {
-    std::printf("%-22s %9.1f rows/s  %8.3f ms/step (cpu %8.3f)  roofline %8.3f ms (read %.1f GB/s)  ratio %.2f\n", what, rows / wall_,
-                1e3 * wall_, 1e3 * cpu_, 1e3 * roofline, bench_.ceilings.read_bytes_per_s / 1e9, roofline / wall_);
+    std::printf("%-22s %9.1f rows/s  %8.3f ms/step (cpu %8.3f, mean %8.3f)  roofline %8.3f ms (read %.1f GB/s)  ratio %.2f\n", what,
+                rows / wall_, 1e3 * wall_, 1e3 * cpu_, 1e3 * wall_sum_ / static_cast<double>(steps_), 1e3 * roofline,
+                bench_.ceilings.read_bytes_per_s / 1e9, roofline / wall_);
   }
 
  private:
@@ -131,7 +134,7 @@ class StepTimer {
   Bench& bench_;
   const int64_t until_ns_;
   int64_t read_again_ns_ = 0;
-  double wall_ = 1e9, cpu_ = 1e9;
+  double wall_ = 1e9, cpu_ = 1e9, wall_sum_ = 0;
   int64_t steps_ = 0;
 };
 
