@@ -1,18 +1,15 @@
 #pragma once
 
-// What every kernel gets first: which instruction set to use and who shares the work, on which no result depends, or the stream of a device.
+// What every kernel gets first: which instruction set to use and who shares the work. No result depends on either.
 
 #include "kernels/cpu/compute_pool.h"
 #include "kernels/isa.h"
 
 namespace atoll::kernels {
 
-class DeviceStream;   // cuda/runtime.h
-
 struct Context {
   Isa isa = Isa::kReference;
-  ComputePool* pool = nullptr;      // null: the calling thread only
-  DeviceStream* stream = nullptr;   // null: the CPU; else operands lie in device memory and the work is queued there
+  ComputePool* pool = nullptr;   // null: the calling thread only
 };
 
 // Runs body(block, thread) once for every block in [0, blocks), with denormals flushed, on the pool or on this thread.
