@@ -7,6 +7,7 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "model/placement.h"
@@ -95,6 +96,9 @@ struct Assignment {
   uint64_t epoch = 0;
   std::vector<model::ExpertId> experts;
 };
+
+// Of an address HOST:PORT.
+inline std::string_view HostPart(std::string_view address) { return address.substr(0, address.rfind(':')); }
 
 struct ExpertPeer {
   std::string node_id;

@@ -8,9 +8,8 @@
 namespace atoll::attention_node {
 
 bool SharesHost(const node::ClusterView& view, const std::string& control_address) {
-  const std::string host = control_address.substr(0, control_address.rfind(':'));
   return std::any_of(view.expert_nodes.begin(), view.expert_nodes.end(), [&](const node::ExpertPeer& peer) {
-    return peer.alive && peer.control_address.substr(0, peer.control_address.rfind(':')) == host;
+    return peer.alive && node::HostPart(peer.control_address) == node::HostPart(control_address);
   });
 }
 

@@ -16,7 +16,7 @@ namespace atoll::attention_node {
 // Of a node of mean speed. An expert with n rows takes max(weights_us, n x row_us).
 struct ExpertRoofline {
   float weights_us = 14.7F;  // to read one expert's weights
-  float row_us = 0.126F;     // to compute one row
+  float row_us = 0.126F;     // to compute one row; 0: nothing, so that no expert is worth splitting
 };
 
 enum class SplitKind : uint8_t { kRows, kFewestActive, kMixed };

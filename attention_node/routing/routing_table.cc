@@ -12,9 +12,20 @@ constexpr double kSpeedMin = 1e-3, kSpeedMax = 1e3;
 
 double SaneSpeed(double speed) { return std::isfinite(speed) ? std::clamp(speed, kSpeedMin, kSpeedMax) : 1; }
 
+bool OnOneHost(const std::vector<node::ExpertPeer>& peers) {
+  if (peers.empty()) return false;
+  const std::string_view host = node::HostPart(peers.front().control_address);
+  return !host.empty() && std::all_of(peers.begin(), peers.end(), [&](const node::ExpertPeer& peer) {
+    return !peer.alive || node::HostPart(peer.control_address) == host;
+  });
+}
+
 }  // namespace
 
-RoutingTable::RoutingTable(node::ClusterView view, const RoutingOptions& options) : view_(std::move(view)) {
+// Nodes of one host share its processors and memory, so that their times add up: an expert that is split there is only read twice.
+RoutingTable::RoutingTable(node::ClusterView view, const RoutingOptions& given) : view_(std::move(view)) {
+  RoutingOptions options = given;
+  if (OnOneHost(view_.expert_nodes)) options.roofline.row_us = 0;
   for (int32_t layer = 0; layer < view_.placement.layers; ++layer)
     layers_.push_back(HasExperts(layer) ? MakeLayer(layer, options) : LayerReplicas{});
 }
