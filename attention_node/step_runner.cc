@@ -94,25 +94,31 @@ void StepRunner::RunLayerUpToDispatch(int32_t micro_batch) {
   Progress& progress = progress_[micro_batch];
   const bool dense = !parts_.shard->layers[progress.layer].gate;
   {
-    Stopwatch watch(*parts_.clock, outcome_->times.attention_ns);
     ComputeStage stage(parts_.kernels);
-    RunAttention(context_, *plan_, batch, progress.layer);
-    if (dense) RunDenseMlp(context_, batch, progress.layer);
-    else RunGate(context_, batch, progress.layer);
+    RunAttentionOf(batch, progress.layer);
+    if (!dense && plan_->shared_expert_first) RunShared(micro_batch);
   }
   if (dense) {
     ++progress.layer;
     return EndLayer(micro_batch);
   }
   FailNonFinite(batch, "gate logit", progress.layer);
-  if (plan_->shared_expert_first) RunShared(micro_batch);
   PostRows(micro_batch);
-  if (!plan_->shared_expert_first) RunShared(micro_batch);
+  if (plan_->shared_expert_first) return;
+  ComputeStage stage(parts_.kernels);
+  RunShared(micro_batch);
+}
+
+// With the gate or the dense MLP after it.
+void StepRunner::RunAttentionOf(const MicroBatch& batch, int32_t layer) {
+  Stopwatch watch(*parts_.clock, outcome_->times.attention_ns);
+  RunAttention(context_, *plan_, batch, layer);
+  if (parts_.shard->layers[layer].gate) RunGate(context_, batch, layer);
+  else RunDenseMlp(context_, batch, layer);
 }
 
 void StepRunner::RunShared(int32_t micro_batch) {
   Stopwatch watch(*parts_.clock, outcome_->times.experts_ns);
-  ComputeStage stage(parts_.kernels);
   RunSharedExpert(context_, plan_->micro_batches[micro_batch], progress_[micro_batch].layer);
 }
 

@@ -71,6 +71,7 @@ class StepRunner {
   bool MayStart(int32_t micro_batch) const;
   void RunLayerUpToDispatch(int32_t micro_batch);
   void FinishLayer(int32_t micro_batch);
+  void RunAttentionOf(const MicroBatch& batch, int32_t layer);
   void RunShared(int32_t micro_batch);
   void PostRows(int32_t micro_batch);
   void TakeRows(int32_t micro_batch);
