@@ -1,8 +1,8 @@
 // Streams against a router, for cluster_balance: every stream asks one request after the other until the time is up or SIGINT comes. What
 // request i of stream s asks is a function of (s, i), so that two runs can be compared request by request.
 //   stream_probe --address HOST:PORT [--streams 32] [--seconds 20] [--max-tokens 64] [--prompt-tokens 24] [--vocabulary 4000]
-// Prints, when all is done, "request STREAM INDEX STATUS TOKENS DIGEST" (over token ids and the bits of their logprobs)
-// and "gap END_US LENGTH_US" for every two messages with tokens that followed one another (steady clock).
+// Prints, when all is done, "request STREAM INDEX STATUS TOKENS DIGEST BEGIN_US FIRST_US" (a digest of token ids and the bits of
+// their logprobs; when it was asked for, and when its first token came) and "gap END_US LENGTH_US" for every two messages with tokens that followed one another (steady clock).
 
 #include <atomic>
 #include <bit>
@@ -27,10 +27,11 @@ struct Options {
 };
 
 struct Outcome {
-  int index;
-  std::string status;
-  int64_t tokens;
-  uint64_t digest;
+  int index = 0;
+  std::string status = "OK";
+  int64_t tokens = 0;
+  uint64_t digest = 0xcbf29ce484222325ULL;
+  int64_t begin_us = 0, first_us = 0;
 };
 
 struct Stream {
@@ -69,12 +70,13 @@ cli::GenerateCall CallOf(const Options& options, int stream, int index) {
 void RunStream(const Options& options, int number, int64_t end_us, Stream& stream) {
   cli::RouterClient client(options.address);
   for (int index = 0; NowUs() < end_us && !stopped; ++index) {
-    Outcome outcome{index, "OK", 0, 0xcbf29ce484222325ULL};
+    Outcome outcome{.index = index, .begin_us = NowUs()};
     int64_t last_us = 0;
     const auto summary = client.Generate(CallOf(options, number, index), [&](const cli::ChoicePiece& piece) {
       if (piece.token_ids.empty()) return true;
       const int64_t now_us = NowUs();
       if (last_us != 0) stream.gaps.emplace_back(now_us, now_us - last_us);
+      else outcome.first_us = now_us;
       last_us = now_us;
       outcome.tokens += static_cast<int64_t>(piece.token_ids.size());
       for (const int32_t id : piece.token_ids) Add(static_cast<uint64_t>(id), outcome.digest);
@@ -111,7 +113,8 @@ int Main(int argc, char** argv) {
   for (std::thread& thread : threads) thread.join();
   for (size_t s = 0; s < streams.size(); ++s) {
     for (const Outcome& o : streams[s].outcomes)
-      std::printf("request %zu %d %s %lld %016llx\n", s, o.index, o.status.c_str(), static_cast<long long>(o.tokens), static_cast<unsigned long long>(o.digest));
+      std::printf("request %zu %d %s %lld %016llx %lld %lld\n", s, o.index, o.status.c_str(), static_cast<long long>(o.tokens),
+                  static_cast<unsigned long long>(o.digest), static_cast<long long>(o.begin_us), static_cast<long long>(o.first_us));
     for (const auto& [at_us, length_us] : streams[s].gaps) std::printf("gap %lld %lld\n", static_cast<long long>(at_us), static_cast<long long>(length_us));
   }
   return 0;
