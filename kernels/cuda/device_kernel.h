@@ -18,7 +18,7 @@ namespace atoll::kernels {
 template <typename T>
 class DevicePtr {
  public:
-  ATOLL_BOTH_SIDES constexpr DevicePtr() = default;
+  constexpr DevicePtr() = default;
   ATOLL_BOTH_SIDES explicit constexpr DevicePtr(T* address) : address_(address) {}
   template <typename U>
     requires(std::is_same_v<const U, T>)
@@ -39,8 +39,8 @@ struct Dim3 {
 };
 
 struct LaunchShape {
-  Dim3 grid;
-  Dim3 block;
+  Dim3 grid = {};
+  Dim3 block = {};
   int64_t shared_bytes = 0;   // dynamic shared memory
 };
 

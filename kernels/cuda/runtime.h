@@ -1,7 +1,7 @@
 #pragma once
 
 // Host side of the CUDA back end: all that the rest of the program sees of a device. Two implementations: CUDA's runtime (cuda_device.cc,
-// in builds with ATOLL_CUDA) and the emulator (emulated_device.cc, in every build). They differ in `name` alone: uploads, staging, copies and
+// in builds with ATOLL_CUDA) and the emulator (emulator/, in every build). They differ in `name` alone: uploads, staging, copies and
 // launches take the same path.
 //
 // Work given to one stream runs in order, later than the call; two streams, and a stream and the host, are ordered only by events and
