@@ -7,6 +7,7 @@
 #include "absl/strings/str_cat.h"
 #include "base/log.h"
 #include "base/options.h"
+#include "router/page/page_routes.h"
 #include "router/placement/load_file/expert_load_file.h"
 
 namespace atoll::router {
@@ -96,8 +97,21 @@ absl::Status App::ListenHttp() {
                                               .health = [this] { return Health(); },
                                               .version = VersionText(),
                                               .strict_requests = config.strict_requests};
-  ATOLL_ASSIGN_OR_RETURN(http_, http::HttpDoor::Start(config, surroundings, {}));
+  page_feed_ = std::make_unique<page::PageFeed>(page::PageFeedOptions{.cluster = [this](bool expert_counts) { return control_.Report(expert_counts); },
+                                                                      .requests = [this] { return front_door_.totals(); },
+                                                                      .facts = FactsForPage()});
+  const auto add_page = [this](http::Routes& routes) { page::AddPageRoutes(page_feed_.get(), routes); };
+  ATOLL_ASSIGN_OR_RETURN(http_, http::HttpDoor::Start(config, surroundings, {}, add_page));
   return absl::OkStatus();
+}
+
+page::PageFacts App::FactsForPage() const {
+  return {.model = model_.name(),
+          .version = VersionText(),
+          .layers = model_.config().num_hidden_layers,
+          .experts = model_.config().gate.n_routed_experts,
+          .experts_per_token = model_.config().gate.num_experts_per_tok,
+          .chat = model_.ForChat().ok() && model_.tokenizer() != nullptr};
 }
 
 http::ClusterHealth App::Health() const {
@@ -163,6 +177,7 @@ void App::Shutdown() {
   front_door_.Drain();
   WaitForRequests();
   front_door_.FailAll(absl::UnavailableError("the router is shutting down; ask another one"));
+  if (page_feed_ != nullptr) page_feed_->Stop();
   if (http_ != nullptr) http_->Shutdown(std::chrono::milliseconds(500));
   stop_ticking_ = true;
   if (ticker_.joinable()) ticker_.join();

@@ -18,6 +18,7 @@
 #include "router/inference/inference_service.h"
 #include "router/inference/served_model.h"
 #include "router/inference/worker.h"
+#include "router/page/page_feed.h"
 
 namespace atoll::router {
 
@@ -45,6 +46,7 @@ class App {
   absl::Status Listen();
   absl::Status ListenHttp();
   http::ClusterHealth Health() const;
+  page::PageFacts FactsForPage() const;
   void Tick();
   void WaitForRequests();
   void OnHealth(const HealthView& health);
@@ -54,6 +56,7 @@ class App {
   const ServedModel model_;
   ClusterControl control_;
   FrontDoor front_door_;
+  std::unique_ptr<page::PageFeed> page_feed_;  // before the door that calls it
   std::unique_ptr<http::HttpDoor> http_;  // before the worker, whose last work may still answer through it
   Worker worker_;
   std::unique_ptr<grpc::Service> inference_service_;

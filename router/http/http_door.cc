@@ -32,12 +32,14 @@ HttpDoor::HttpDoor(DoorPolicy policy, const OpenAiSurroundings& surroundings, co
 }
 
 absl::StatusOr<std::unique_ptr<HttpDoor>> HttpDoor::Start(const HttpConfig& config, const OpenAiSurroundings& surroundings,
-                                                          const std::function<void(Routes&)>& add_metrics_routes) {
+                                                          const std::function<void(Routes&)>& add_metrics_routes,
+                                                          const std::function<void(Routes&)>& add_public_routes) {
   DoorPolicy policy{.keys = {}, .allowed_origins = config.allowed_origins};
   if (!config.api_key_file.empty()) {
     ATOLL_ASSIGN_OR_RETURN(policy.keys, ApiKeys::Load(config.api_key_file));
   }
   std::unique_ptr<HttpDoor> door(new HttpDoor(std::move(policy), surroundings, add_metrics_routes));
+  if (add_public_routes) add_public_routes(door->public_routes_);
   ATOLL_ASSIGN_OR_RETURN(door->public_, StartServer(config.listen_http, "--listen-http", door->public_routes_));
   ATOLL_ASSIGN_OR_RETURN(door->operator_, StartServer(config.listen_metrics, "--listen-metrics", door->operator_routes_));
   return door;

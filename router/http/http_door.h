@@ -28,10 +28,12 @@ std::string ListenAddressOr(const std::string& configured, const std::string& ot
 // Start and Shutdown from one thread.
 class HttpDoor {
  public:
-  // What `surroundings` points to outlives the door's Shutdown. `add_metrics_routes` may add more to the operator's port.
+  // What `surroundings` points to outlives the door's Shutdown. `add_metrics_routes` may add more to the operator's port,
+  // `add_public_routes` to the public one.
   // INVALID_ARGUMENT for settings, UNAVAILABLE for addresses.
   static absl::StatusOr<std::unique_ptr<HttpDoor>> Start(const HttpConfig& config, const OpenAiSurroundings& surroundings,
-                                                         const std::function<void(Routes&)>& add_metrics_routes);
+                                                         const std::function<void(Routes&)>& add_metrics_routes,
+                                                         const std::function<void(Routes&)>& add_public_routes = {});
 
   const std::string& http_address() const { return public_->address(); }
   const std::string& metrics_address() const { return operator_->address(); }

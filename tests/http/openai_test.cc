@@ -257,7 +257,7 @@ TEST_F(OpenAiTest, RefusesBadRequestsInOpenAiForm) {
 
 TEST_F(OpenAiTest, PathsThatAreNone) {
   BringUp();
-  for (const char* path : {"/", "/v1", "/metrics", "/debug", "/debug/pprof", "/start_profile", "/livez", "/v1/../v1/models", "/v1%2Fmodels", "//v1/models", "/v1/models/../models",
+  for (const char* path : {"/page", "/page/", "/page/..", "/v1", "/metrics", "/debug", "/debug/pprof", "/start_profile", "/livez", "/v1/../v1/models", "/v1%2Fmodels", "//v1/models", "/v1/models/../models",
                            "/v1/embeddings", "/v1/responses", "/..%2f..%2fetc/passwd"}) {
     const HttpAnswer answer = Get(path);
     EXPECT_EQ(answer.status, 404) << path;
