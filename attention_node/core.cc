@@ -130,7 +130,7 @@ void AttentionCore::CancelStream(uint64_t stream) {
   parts_.exchange->Wake();
 }
 
-CoreLoad AttentionCore::load() const { return {running_.load(), mailbox_.waiting(), pages_free_.load(), steps_.load()}; }
+CoreLoad AttentionCore::load() const { return {running_.load(), mailbox_.waiting(), pages_free_.load(), steps_.load(), preemptions_.load()}; }
 
 void AttentionCore::RunOnce(std::chrono::nanoseconds idle) {
   TakeMail();
@@ -176,8 +176,9 @@ void AttentionCore::ChooseShares() {
                            .last_step = sequence.last_step()});
   }
   ChooseBatch(candidates_, {options_.max_num_batched_tokens, options_.max_num_seqs, pool_.free_count()}, decision_);
-  for (const int32_t i : decision_.preempted) live_[i]->sequence.Preempt(pool_);
   const int64_t now_ns = parts_.clock->NowNs();
+  for (const int32_t i : decision_.preempted) live_[i]->sequence.Preempt(pool_, now_ns);
+  preemptions_ += decision_.preempted.size();
   for (const BatchShare& share : decision_.shares) {
     Sequence& sequence = live_[share.sequence]->sequence;
     if (!sequence.running()) sequence.Start(now_ns);

@@ -88,7 +88,7 @@ class AttentionCore {
   BiasedGate routing_bias_;
   std::atomic<int32_t> running_{0}, pages_free_{0};
   std::atomic<bool> shares_processors_;
-  std::atomic<uint64_t> steps_{0};
+  std::atomic<uint64_t> steps_{0}, preemptions_{0};
 
   // Step thread only from here on.
   PagePool pool_;

@@ -36,6 +36,7 @@ struct CoreLoad {
   int32_t waiting = 0;
   int32_t pages_free = 0;
   uint64_t steps = 0;
+  uint64_t preemptions = 0;
 };
 
 // Pages that `bytes` of memory hold.

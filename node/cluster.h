@@ -82,7 +82,7 @@ struct Heartbeat {
   std::map<std::string, std::string> lost_peers;
   uint64_t steps = 0;             // attention node
   uint64_t busy_us = 0;           // expert node
-  uint64_t parts_sent_again = 0;  // attention node
+  uint64_t parts_sent_again = 0, preemptions = 0;  // attention node
   RoutingBiasCounts routing_bias;  // attention node
 };
 

@@ -83,6 +83,7 @@ v1::JoinRequest HeartbeatMessage(const Heartbeat& from, uint64_t incarnation) {
   heartbeat->set_steps(from.steps);
   heartbeat->set_busy_us(from.busy_us);
   heartbeat->set_parts_sent_again(from.parts_sent_again);
+  heartbeat->set_preemptions(from.preemptions);
   if (from.routing_bias.decisions > 0) {
     v1::RoutingBiasCounts* bias = heartbeat->mutable_routing_bias();
     bias->set_decisions(from.routing_bias.decisions);

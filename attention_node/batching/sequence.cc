@@ -35,10 +35,11 @@ void Sequence::Start(int64_t now_ns) {
   waiting_since_ns_ = now_ns;
 }
 
-void Sequence::Preempt(PagePool& pool) {
+void Sequence::Preempt(PagePool& pool, int64_t now_ns) {
   ReleasePages(pool);
   running_ = false;
   computed_ = 0;
+  waiting_since_ns_ = now_ns;
   times_.preemptions++;
 }
 

@@ -52,7 +52,7 @@ class Sequence {
   void ReleasePages(PagePool& pool);
   void Start(int64_t now_ns);
   // Gives all pages back and starts over later.
-  void Preempt(PagePool& pool);
+  void Preempt(PagePool& pool, int64_t now_ns);
   void AddComputed(int32_t row_count, int64_t step);
   void AddToken(int32_t token) { tokens_.push_back(token); }
 

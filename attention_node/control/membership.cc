@@ -36,6 +36,7 @@ node::Heartbeat Membership::TakeHeartbeat() {
   heartbeat.loaded_bytes = parts_.weight_bytes;
   heartbeat.steps = load.steps - std::exchange(steps_reported_, load.steps);
   heartbeat.parts_sent_again = exchange.parts_sent_again - std::exchange(sent_again_reported_, exchange.parts_sent_again);
+  heartbeat.preemptions = load.preemptions - std::exchange(preemptions_reported_, load.preemptions);
   heartbeat.lost_peers = std::move(exchange.lost_peers);
   heartbeat.routing_bias = parts_.core->routing_bias().TakeCounts();
   for (const LayerExpertCounts& counts : parts_.core->expert_counts().Take()) {

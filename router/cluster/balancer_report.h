@@ -26,7 +26,7 @@ struct BalancerReport {
   int64_t age_ms = 0;    // since it made progress
   bool stuck = false;
   int64_t steps_left = 0;  // loads and frees of later rounds
-  uint64_t rounds = 0, replicas_loaded = 0;  // ever
+  uint64_t rounds = 0, replicas_loaded = 0, bytes_loaded = 0;  // ever
   int64_t lost_experts = 0;
   int64_t steps_since_plan = 0;  // of the busiest attention node
   LastPlan last_plan;

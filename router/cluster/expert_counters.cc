@@ -19,6 +19,16 @@ bool HasTraffic(const LayerCounts& counts) {
 
 }  // namespace
 
+double ImbalanceOf(const LayerCounts& counts, const model::Placement& placement) {
+  std::vector<double> rows(placement.node_ids.size(), 0);
+  for (int32_t e = 0; e < placement.experts; ++e) {
+    const auto count = static_cast<double>(counts.prompt[e] + counts.generated[e]);
+    for (const model::Replica& replica : placement.ReplicasOf({counts.layer, e})) rows[replica.node] += replica.share * count;
+  }
+  const double mean = std::accumulate(rows.begin(), rows.end(), 0.0) / static_cast<double>(rows.size());
+  return mean > 0 ? *std::max_element(rows.begin(), rows.end()) / mean : 1;
+}
+
 ExpertCounters::ExpertCounters(const model::Placement& shape)
     : experts_(shape.experts), layer_has_experts_(shape.layer_has_experts), sums_(shape.layers) {
   for (int64_t layer = 0; layer < shape.layers; ++layer) {
@@ -52,15 +62,7 @@ std::vector<LayerCounts> ExpertCounters::Sums() const {
 std::vector<LayerBalance> ExpertCounters::Balance(const model::Placement& placement) const {
   std::vector<LayerBalance> balance;
   for (const LayerCounts& counts : sums_) {
-    if (!HasTraffic(counts)) continue;
-    std::vector<double> rows(placement.node_ids.size(), 0);
-    for (int32_t e = 0; e < experts_; ++e) {
-      for (const model::Replica& replica : placement.ReplicasOf({counts.layer, e})) {
-        rows[replica.node] += replica.share * static_cast<double>(counts.prompt[e] + counts.generated[e]);
-      }
-    }
-    const double mean = std::accumulate(rows.begin(), rows.end(), 0.0) / static_cast<double>(rows.size());
-    balance.push_back({.layer = counts.layer, .imbalance = mean > 0 ? *std::max_element(rows.begin(), rows.end()) / mean : 1});
+    if (HasTraffic(counts)) balance.push_back({.layer = counts.layer, .imbalance = ImbalanceOf(counts, placement)});
   }
   return balance;
 }

@@ -17,6 +17,10 @@ struct LayerBalance {
   double imbalance = 1;  // busiest expert node's rows over the mean
 };
 
+// Busiest expert node's rows over the mean under `placement`, each expert's rows split by its replicas' shares; 1 where
+// there are none.
+double ImbalanceOf(const LayerCounts& counts, const model::Placement& placement);
+
 class ExpertCounters {
  public:
   // `shape`: an empty placement of the model.
@@ -28,7 +32,7 @@ class ExpertCounters {
 
   // Layers with traffic.
   std::vector<LayerCounts> Sums() const;
-  // Of layers with traffic under `placement`, each expert's rows split by its replicas' shares.
+  // Of layers with traffic.
   std::vector<LayerBalance> Balance(const model::Placement& placement) const;
 
  private:

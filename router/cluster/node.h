@@ -64,6 +64,7 @@ struct NodeHeartbeat {
   uint64_t steps = 0;
   uint64_t busy_us = 0;
   uint64_t parts_sent_again = 0;
+  uint64_t preemptions = 0;
   RoutingBiasTotals routing_bias;  // since the last heartbeat
 };
 

@@ -347,6 +347,7 @@ BalancerReport PlacementKeeper::Report(int64_t now_ns) const {
   report.steps_left = migration_.steps_left();
   report.rounds = migration_.rounds();
   report.replicas_loaded = migration_.replicas_loaded();
+  report.bytes_loaded = report.replicas_loaded * static_cast<uint64_t>(experts_.expert_bytes);
   report.lost_experts = lost_;
   report.steps_since_plan = policy_.steps_since_plan();
   report.last_plan = last_plan_;

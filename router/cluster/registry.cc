@@ -98,6 +98,14 @@ absl::Status Registry::CheckSameAsCluster(const NodeHello& hello) const {
   return absl::OkStatus();
 }
 
+void NodeTotals::Add(const NodeTotals& more) {
+  rows_run += more.rows_run;
+  busy_us += more.busy_us;
+  steps += more.steps;
+  parts_sent_again += more.parts_sent_again;
+  preemptions += more.preemptions;
+}
+
 absl::Status Registry::CheckIncarnation(const NodeHello& hello) const {
   const Node* known = Find(hello.node_id);
   if (known == nullptr || hello.incarnation >= known->hello.incarnation) return absl::OkStatus();
@@ -122,12 +130,12 @@ absl::StatusOr<StreamId> Registry::Join(const NodeHello& hello, int64_t now_ns) 
   ATOLL_RETURN_IF_ERROR(MakeRoom(hello.node_id));
   Node& node = nodes_[hello.node_id];
   streams_.erase(node.stream);
-  const uint64_t rows_run = node.rows_run;
+  const NodeTotals totals = node.totals;
   node = Node{};
   node.hello = hello;
   node.stream = ++last_stream_;
   node.heard_ns = now_ns;
-  node.rows_run = rows_run;
+  node.totals = totals;
   streams_[node.stream] = hello.node_id;
   return node.stream;
 }
@@ -144,7 +152,8 @@ absl::Status Registry::Heartbeat(StreamId stream, const NodeHeartbeat& heartbeat
   }
   node->heartbeat = heartbeat;
   node->heartbeat.expert_counts.clear();
-  node->rows_run += heartbeat.rows_run;
+  node->totals.Add({.rows_run = heartbeat.rows_run, .busy_us = heartbeat.busy_us, .steps = heartbeat.steps,
+                    .parts_sent_again = heartbeat.parts_sent_again, .preemptions = heartbeat.preemptions});
   node->heard = true;
   node->heard_ns = now_ns;
   node->silent_ns = 0;

@@ -29,6 +29,17 @@ struct RegistryOptions {
 inline constexpr size_t kNodesMax = 4096;
 inline constexpr uint64_t kEpochMax = uint64_t{1} << 62;
 
+// What a node has done since its first life; sums over its heartbeats.
+struct NodeTotals {
+  uint64_t rows_run = 0;
+  uint64_t busy_us = 0;
+  uint64_t steps = 0;
+  uint64_t parts_sent_again = 0;
+  uint64_t preemptions = 0;
+
+  void Add(const NodeTotals& more);
+};
+
 struct Node {
   NodeHello hello;
   NodeHeartbeat heartbeat;  // the newest, without its counters
@@ -38,7 +49,7 @@ struct Node {
   bool heard = false;        // a heartbeat has come in this life
   int64_t heard_ns = 0;      // when anything came last
   int64_t silent_ns = 0;     // counted silence
-  uint64_t rows_run = 0;     // since the node's first life
+  NodeTotals totals;
   std::string lost_because;  // of a lost node
 };
 

@@ -75,6 +75,7 @@ NodeHeartbeat ReadHeartbeat(const v1::Heartbeat& from) {
   heartbeat.steps = from.steps();
   heartbeat.busy_us = from.busy_us();
   heartbeat.parts_sent_again = from.parts_sent_again();
+  heartbeat.preemptions = from.preemptions();
   const v1::RoutingBiasCounts& bias = from.routing_bias();
   heartbeat.routing_bias = {bias.decisions(), bias.changed(), bias.score_mass(), bias.score_mass_kept(), bias.batches(),
                             bias.busiest_before(), bias.busiest_after(), bias.switched_off()};
@@ -189,7 +190,7 @@ void FillNode(const NodeReport& report, int64_t now_ns, v1::NodeStatus& to) {
   to.set_loaded_bytes(node.heartbeat.loaded_bytes);
   to.set_memory_bytes(node.hello.memory_bytes);
   to.set_experts(static_cast<int32_t>(report.experts));
-  to.set_rows_run(node.rows_run);
+  to.set_rows_run(node.totals.rows_run);
   to.set_epoch_ready(node.heartbeat.epoch_ready);
   to.set_heartbeat_age_ms((now_ns - node.heard_ns) / 1000000);
   to.set_numerics_fingerprint(node.hello.numerics_fingerprint);

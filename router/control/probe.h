@@ -34,8 +34,8 @@ class Probe final : public ResponseSink, public RequestObserver {
  private:
   void Write(const ResponseDelta& delta) override;
   void End(const absl::Status& status) override;
-  void OnFirstToken(const RequestStream&) override {}
-  void OnTokens(int64_t) override {}
+  void OnFirstToken(const RequestStream&, int64_t) override {}
+  void OnTokens(const TokenArrival&) override {}
   void OnRequestEnd(const RequestStream&, const RequestOutcome&) override {}
 
   const ProbeOrder order_;

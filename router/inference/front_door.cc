@@ -68,6 +68,7 @@ absl::Status FrontDoor::Generate(GenerateCall call, ResponseSink* sink,
 }
 
 absl::Status FrontDoor::Refuse(absl::Status status) {
+  metrics_.OnRefused(status);
   std::lock_guard lock(mutex_);
   ++totals_.refused;
   return status;
@@ -144,13 +145,15 @@ absl::Status FrontDoor::Admit(const std::shared_ptr<RequestStream>& stream) {
   return absl::OkStatus();
 }
 
-void FrontDoor::OnFirstToken(const RequestStream& stream) {
+void FrontDoor::OnFirstToken(const RequestStream& stream, int64_t after_ns) {
+  metrics_.OnFirstToken(static_cast<int64_t>(stream.request().prompt_ids.size()), after_ns);
   std::lock_guard lock(mutex_);
   const auto found = running_.find(stream.request().request_id);
   if (found != running_.end()) admission_.PromptDone(std::exchange(found->second.queued_prompt_tokens, 0));
 }
 
 void FrontDoor::OnRequestEnd(const RequestStream& stream, const RequestOutcome& outcome) {
+  metrics_.OnEnd(outcome);
   std::lock_guard lock(mutex_);
   const auto found = running_.find(stream.request().request_id);
   if (found == running_.end()) return;
@@ -193,7 +196,7 @@ RequestTotals FrontDoor::totals() const {
   std::lock_guard lock(mutex_);
   RequestTotals totals = totals_;
   totals.running = admission_.requests();
-  totals.tokens = tokens_;
+  totals.tokens = static_cast<int64_t>(metrics_.generated_tokens());
   return totals;
 }
 

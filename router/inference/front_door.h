@@ -3,7 +3,6 @@
 // What a client may ask: generate, tokenize, detokenize. Checks, counts and places requests; knows nothing of gRPC.
 // Thread-safe.
 
-#include <atomic>
 #include <cstdint>
 #include <functional>
 #include <map>
@@ -19,6 +18,7 @@
 #include "router/attention/choose_node.h"
 #include "router/inference/served_model.h"
 #include "router/inference/serving.h"
+#include "router/metrics/request_metrics.h"
 #include "router/request/request.h"
 #include "router/request/request_stream.h"
 #include "router/request/validation.h"
@@ -67,9 +67,10 @@ class FrontDoor final : public RequestObserver {
   void Drain();
   void FailAll(const absl::Status& status);
   RequestTotals totals() const;
+  const RequestMetrics& metrics() const { return metrics_; }
 
-  void OnFirstToken(const RequestStream& stream) override;
-  void OnTokens(int64_t count) override { tokens_ += count; }
+  void OnFirstToken(const RequestStream& stream, int64_t after_ns) override;
+  void OnTokens(const TokenArrival& arrival) override { metrics_.OnTokens(arrival); }
   void OnRequestEnd(const RequestStream& stream, const RequestOutcome& outcome) override;
 
  private:
@@ -92,7 +93,7 @@ class FrontDoor final : public RequestObserver {
   const ServedModel* const model_;
   const Clock* const clock_;
   ServingSource* const source_;
-  std::atomic<int64_t> tokens_{0};
+  RequestMetrics metrics_;
 
   mutable std::mutex mutex_;  // guards all below; no stream is called while it is held
   std::mt19937_64 random_;

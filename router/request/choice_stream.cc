@@ -102,6 +102,7 @@ void ChoiceStream::FinishByStopString() {
 
 void ChoiceStream::Finish(FinishReason reason) {
   ended_ = true;
+  finish_reason_ = reason;
   delta_.finish = reason;
 }
 

@@ -47,6 +47,7 @@ class ChoiceStream {
 
   // The choice is over: its delta has a finish reason, or had one.
   bool ended() const { return ended_; }
+  FinishReason finish_reason() const { return finish_reason_; }  // of a choice that has ended
   // Over by a stop string, so that the attention node does not know yet.
   bool ended_here() const { return ended_here_; }
   int64_t tokens() const { return tokens_; }
@@ -70,6 +71,7 @@ class ChoiceStream {
   StageTimes times_;
   int64_t tokens_ = 0;
   size_t prompt_told_ = 0;
+  FinishReason finish_reason_ = FinishReason::kStop;
   bool ended_ = false;
   bool ended_here_ = false;
 };

@@ -36,6 +36,7 @@ RequestStream::RequestStream(Request request, uint64_t first_sequence_id, const 
       sink_(sink),
       unfinished_(request_.n) {
   choices_.reserve(request_.n);
+  token_ns_.resize(request_.n, started_ns_);
   for (int32_t i = 0; i < request_.n; ++i) choices_.emplace_back(i, request_, surroundings_.tokenizer, *surroundings_.eos_ids);
 }
 
@@ -49,21 +50,28 @@ void RequestStream::OnEvent(int32_t choice, SequenceEvent event) {
   std::lock_guard lock(mutex_);
   ChoiceStream& stream = choices_[choice];
   if (reported_ || stream.ended()) return;
-  if (summary_.completion_tokens == 0 && !event.tokens.empty()) {
-    summary_.first_token_us = (surroundings_.clock->NowNs() - started_ns_) / 1000;
-    surroundings_.observer->OnFirstToken(*this);
-  }
   const int64_t tokens_before = stream.tokens();
   const absl::Status status = stream.OnEvent(std::move(event));
-  const int64_t tokens = stream.tokens() - tokens_before;
-  summary_.completion_tokens += tokens;
-  surroundings_.observer->OnTokens(tokens);
+  CountTokensLocked(choice, tokens_before);
   if (!status.ok()) return FailLocked(status);
   if (stream.ended()) --unfinished_;
   if (stream.ended_here() && host_ != nullptr) host_->CancelSequence(sequence_id(choice));
   TouchLocked(choice);
   if (unfinished_ == 0) SummariseLocked();
   PumpLocked();
+}
+
+void RequestStream::CountTokensLocked(int32_t choice, int64_t tokens_before) {
+  const int64_t tokens = choices_[choice].tokens() - tokens_before;
+  if (tokens == 0) return;
+  const int64_t now_ns = surroundings_.clock->NowNs();
+  if (summary_.completion_tokens == 0) {
+    first_token_ns_ = now_ns - started_ns_;
+    surroundings_.observer->OnFirstToken(*this, first_token_ns_);
+  }
+  summary_.completion_tokens += tokens;
+  const int64_t before_ns = std::exchange(token_ns_[choice], now_ns);
+  surroundings_.observer->OnTokens({.tokens = tokens, .after_ns = now_ns - before_ns, .first = tokens_before == 0});
 }
 
 void RequestStream::TouchLocked(int32_t choice) {
@@ -133,15 +141,24 @@ size_t RequestStream::PendingBytesLocked() const {
 void RequestStream::SummariseLocked() {
   summary_.prompt_tokens = static_cast<int64_t>(request_.prompt_ids.size());
   for (const ChoiceStream& choice : choices_) KeepLongest(summary_.stages, choice.times());
+  summary_.first_token_us = first_token_ns_ / 1000;
   summary_.total_us = (surroundings_.clock->NowNs() - started_ns_) / 1000;
   summary_.seed = request_.sampling.seed;
 }
 
 void RequestStream::ReportLocked(const absl::Status& status) {
   if (std::exchange(reported_, true)) return;
-  surroundings_.observer->OnRequestEnd(*this, {.status = status,
-                                               .prompt_tokens = static_cast<int64_t>(request_.prompt_ids.size()),
-                                               .completion_tokens = summary_.completion_tokens});
+  RequestOutcome outcome{.status = status,
+                         .prompt_tokens = static_cast<int64_t>(request_.prompt_ids.size()),
+                         .completion_tokens = summary_.completion_tokens,
+                         .sequences = request_.n,
+                         .first_token_ns = first_token_ns_,
+                         .total_ns = *std::max_element(token_ns_.begin(), token_ns_.end()) - started_ns_,
+                         .queue_ns = summary_.stages.queue_us * 1000};
+  for (const ChoiceStream& choice : choices_) {
+    if (choice.ended()) ++(choice.finish_reason() == FinishReason::kStop ? outcome.stopped : outcome.at_length);
+  }
+  surroundings_.observer->OnRequestEnd(*this, outcome);
 }
 
 }  // namespace atoll::router

@@ -29,6 +29,19 @@ struct RequestOutcome {
   absl::Status status;
   int64_t prompt_tokens = 0;
   int64_t completion_tokens = 0;
+  int32_t sequences = 1;
+  int32_t stopped = 0, at_length = 0;  // of them; the others did not end
+  // Of a request that ended well. Since it began:
+  int64_t first_token_ns = 0;
+  int64_t total_ns = 0;  // until the last token
+  int64_t queue_ns = 0;  // waiting on the attention node, of the sequence that waited longest
+};
+
+// What came of one sequence at one time.
+struct TokenArrival {
+  int64_t tokens = 0;
+  int64_t after_ns = 0;  // since its token before
+  bool first = false;    // it had none before
 };
 
 class RequestStream;
@@ -37,8 +50,9 @@ class RequestStream;
 class RequestObserver {
  public:
   virtual ~RequestObserver() = default;
-  virtual void OnFirstToken(const RequestStream& stream) = 0;
-  virtual void OnTokens(int64_t count) = 0;
+  // after_ns: since the request began.
+  virtual void OnFirstToken(const RequestStream& stream, int64_t after_ns) = 0;
+  virtual void OnTokens(const TokenArrival& arrival) = 0;
   // Once, when the client can get nothing more.
   virtual void OnRequestEnd(const RequestStream& stream, const RequestOutcome& outcome) = 0;
 };
@@ -70,6 +84,7 @@ class RequestStream {
   void Fail(const absl::Status& status);
 
  private:
+  void CountTokensLocked(int32_t choice, int64_t tokens_before);
   void TouchLocked(int32_t choice);
   void PumpLocked();
   void WriteLocked();
@@ -90,12 +105,14 @@ class RequestStream {
   ResponseSink* sink_;
   std::shared_ptr<SequenceHost> host_;
   std::vector<ChoiceStream> choices_;
+  std::vector<int64_t> token_ns_;              // [choices] when the newest token came
   std::vector<int32_t> touched_;               // choices with something to write, in order of arrival
   std::vector<const ChoiceDelta*> being_sent_;  // scratch of WriteLocked
   int32_t unfinished_;
   bool write_in_flight_ = false;
   bool reported_ = false;
   std::optional<absl::Status> failure_;
+  int64_t first_token_ns_ = 0;  // since the start
   RequestSummary summary_;
 };
 

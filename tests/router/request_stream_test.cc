@@ -41,11 +41,13 @@ class FakeSink : public ResponseSink {
 
 class FakeObserver : public RequestObserver {
  public:
-  void OnFirstToken(const RequestStream&) override { ++first_tokens; }
-  void OnTokens(int64_t count) override { tokens += count; }
+  void OnFirstToken(const RequestStream&, int64_t after_ns) override { ++first_tokens, first_token_after_ns = after_ns; }
+  void OnTokens(const TokenArrival& arrival) override { tokens += arrival.tokens, arrivals.push_back(arrival); }
   void OnRequestEnd(const RequestStream&, const RequestOutcome& o) override { outcomes.push_back(o); }
   int first_tokens = 0;
+  int64_t first_token_after_ns = 0;
   int64_t tokens = 0;
+  std::vector<TokenArrival> arrivals;
   std::vector<RequestOutcome> outcomes;
 };
 
@@ -108,6 +110,46 @@ TEST_F(RequestStreamTest, TokensBecomeTextAndTheLastMessageSumsUp) {
   EXPECT_EQ(observer_.tokens, static_cast<int64_t>(ids.size()) + 1);
   ASSERT_EQ(observer_.outcomes.size(), 1u);
   EXPECT_TRUE(observer_.outcomes[0].status.ok());
+}
+
+TEST_F(RequestStreamTest, TheObserverLearnsWhenTokensCame) {
+  auto stream = Make(OfTokens(3, 2));
+  const auto after = [&](int64_t ms, int32_t choice, SequenceEvent event) {
+    clock_.AdvanceNs(ms * 1'000'000);
+    stream->OnEvent(choice, std::move(event));
+  };
+  after(5, 0, Tokens({7}));
+  after(2, 1, Tokens({7}));
+  after(3, 0, Tokens({8, 9}, EndReason::kLength));
+  after(10, 1, Tokens({kEos}, EndReason::kStop));
+  EXPECT_EQ(observer_.first_token_after_ns, 5'000'000);
+  ASSERT_EQ(observer_.arrivals.size(), 4u);
+  const auto is = [&](int i, int64_t tokens, int64_t after_ms, bool first) {
+    const TokenArrival& a = observer_.arrivals[i];
+    EXPECT_TRUE(a.tokens == tokens && a.after_ns == after_ms * 1'000'000 && a.first == first) << i << ": " << a.tokens << " after " << a.after_ns;
+  };
+  is(0, 1, 5, true);
+  is(1, 1, 7, true);   // since the request began
+  is(2, 2, 5, false);  // since its own sequence's token before
+  is(3, 1, 13, false);
+  stream->OnWriteDone(true);
+  ASSERT_EQ(observer_.outcomes.size(), 1u);
+  const RequestOutcome& outcome = observer_.outcomes[0];
+  EXPECT_EQ(outcome.sequences, 2);
+  EXPECT_EQ(outcome.stopped, 1);
+  EXPECT_EQ(outcome.at_length, 1);
+  EXPECT_EQ(outcome.first_token_ns, 5'000'000);
+  EXPECT_EQ(outcome.total_ns, 20'000'000);
+}
+
+TEST_F(RequestStreamTest, AnOutcomeTellsWhichSequencesHadEnded) {
+  auto stream = Make(OfTokens(50, 3));
+  stream->OnEvent(0, Tokens({kEos}, EndReason::kStop));
+  stream->OnEvent(1, Tokens({7}));
+  stream->Fail(absl::CancelledError("the client has left"));
+  ASSERT_EQ(observer_.outcomes.size(), 1u);
+  EXPECT_EQ(observer_.outcomes[0].stopped, 1);
+  EXPECT_EQ(observer_.outcomes[0].at_length, 0);
 }
 
 TEST_F(RequestStreamTest, ASlowClientGetsFewerAndBiggerMessages) {
