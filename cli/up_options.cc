@@ -36,6 +36,8 @@ void UpOptions::Define(Options* options) {
   HandOn(options, "--api-key-file", kRouter, "file with the keys that HTTP clients must send");
   HandOn(options, "--strict-requests", kRouter, "refuse HTTP requests with unknown fields", true);
   HandOn(options, "--max-num-requests", kRouter, "requests running at once, beyond them a request is refused");
+  HandOn(options, "--status-interval-ms", kRouter, "between two status lines in the log; 0: none");
+  HandOn(options, "--no-vllm-metric-names", kRouter, "show metrics under Atoll's own names alone", true);
   HandOn(options, "--mixed-numerics", kRouter, "admit nodes whose kernels give other bits", true);
   HandOn(options, "--shutdown-timeout", kRouter, "seconds that running requests get at the end");
   HandOn(options, "--min-replicas", kRouter, "copies of every expert on different nodes, where memory allows");

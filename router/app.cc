@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "base/build_info.h"
 #include "base/log.h"
 #include "base/options.h"
 #include "router/page/page_routes.h"
@@ -49,6 +50,13 @@ FrontDoorOptions FrontDoorOptionsOf(const RouterConfig& config) {
           .random_seed = (uint64_t{random()} << 32) | random()};
 }
 
+RouterMetricsOptions MetricsOptionsOf(const RouterConfig& config, const ServedModel& model) {
+  return {.build = {.version = Version(), .commit = Commit(), .model = model.name(), .model_fingerprint = model.fingerprint()},
+          .shape = {.layers = model.config().layers_total(), .experts = model.config().gate.n_routed_experts},
+          .vllm_names = !config.no_vllm_metric_names,
+          .status_interval_ms = config.status_interval_ms};
+}
+
 // A token that every model has.
 int32_t ProbeToken(const ServedModel& model) {
   const int64_t bos = model.config().bos_token_id;
@@ -64,7 +72,8 @@ App::App(const RouterConfig& config, ServedModel model, std::vector<std::vector<
                 .probe_token_id = ProbeToken(model_),
                 .on_health = [this](const HealthView& health) { OnHealth(health); }},
                model_.experts(), &clock_),
-      front_door_(FrontDoorOptionsOf(config_), &model_, &clock_, &control_) {}
+      front_door_(FrontDoorOptionsOf(config_), &model_, &clock_, &control_),
+      metrics_(MetricsOptionsOf(config_, model_), {.front_door = &front_door_, .control = &control_, .clock = &clock_}) {}
 
 absl::StatusOr<std::unique_ptr<App>> App::Start(const RouterConfig& config) {
   ATOLL_ASSIGN_OR_RETURN(ServedModel model, ServedModel::Load(config.model, config.served_model_name));
@@ -96,12 +105,14 @@ absl::Status App::ListenHttp() {
                                               .worker = &worker_,
                                               .health = [this] { return Health(); },
                                               .version = VersionText(),
-                                              .strict_requests = config.strict_requests};
+                                              .strict_requests = config.strict_requests,
+                                              .request_counts = metrics_.http_counts()};
   page_feed_ = std::make_unique<page::PageFeed>(page::PageFeedOptions{.cluster = [this](bool expert_counts) { return control_.Report(expert_counts); },
                                                                       .requests = [this] { return front_door_.totals(); },
                                                                       .facts = FactsForPage()});
   const auto add_page = [this](http::Routes& routes) { page::AddPageRoutes(page_feed_.get(), routes); };
-  ATOLL_ASSIGN_OR_RETURN(http_, http::HttpDoor::Start(config, surroundings, {}, add_page));
+  const auto add_metrics_routes = [this](http::Routes& routes) { metrics_.AddRoutes(routes); };
+  ATOLL_ASSIGN_OR_RETURN(http_, http::HttpDoor::Start(config, surroundings, add_metrics_routes, add_page));
   return absl::OkStatus();
 }
 
@@ -153,6 +164,7 @@ void App::Tick() {
     ticked_ns_ = clock_.NowNs();
     control_.Tick();
     front_door_.Tick();
+    metrics_.Tick();
     next_ns = std::max(next_ns + kTickMs * 1000000, clock_.NowNs());
     control_.WaitForWork(std::chrono::milliseconds((next_ns - clock_.NowNs()) / 1000000));
   }

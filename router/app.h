@@ -18,6 +18,7 @@
 #include "router/inference/inference_service.h"
 #include "router/inference/served_model.h"
 #include "router/inference/worker.h"
+#include "router/metrics/router_metrics.h"
 #include "router/page/page_feed.h"
 
 namespace atoll::router {
@@ -56,6 +57,7 @@ class App {
   const ServedModel model_;
   ClusterControl control_;
   FrontDoor front_door_;
+  RouterMetrics metrics_;
   std::unique_ptr<page::PageFeed> page_feed_;  // before the door that calls it
   std::unique_ptr<http::HttpDoor> http_;  // before the worker, whose last work may still answer through it
   Worker worker_;

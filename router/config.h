@@ -23,6 +23,8 @@ struct RouterConfig {
   double routing_bias_changed_max = 0.05;
   bool eplb = false, no_eplb = false;  // the flags as given; balance.enable is what counts
   std::string expert_load;  // file of expert loads to place by at first; empty: none
+  bool vllm_metric_names = false, no_vllm_metric_names = false;  // the flags as given; they are shown unless the latter is
+  int64_t status_interval_ms = 5000;                             // of the line in the log; 0: none
   int64_t peer_silence_ms = 500;
   bool mixed_numerics = false;
   int64_t request_timeout_ms = 3600 * 1000;

@@ -50,6 +50,9 @@ void Define(RouterConfig& config, double& shutdown_timeout_s, atoll::Options& op
   options.Int("--request-timeout-ms", &config.request_timeout_ms, {1, 7 * 86400 * 1000},
               "longest life of a request, also of one without a deadline");
   options.Float("--shutdown-timeout", &shutdown_timeout_s, {0, 86400}, "seconds that running requests may go on after SIGTERM");
+  options.Flag("--vllm-metric-names", &config.vllm_metric_names, "show metrics under vLLM's names too; it is so unless --no-vllm-metric-names is given");
+  options.Flag("--no-vllm-metric-names", &config.no_vllm_metric_names, "show metrics under Atoll's own names alone");
+  options.Int("--status-interval-ms", &config.status_interval_ms, {0, 3600 * 1000}, "between two status lines in the log, which an idle router does not write; 0: none");
   options.Group("cluster");
   options.Int("--min-expert-nodes", &config.min_expert_nodes, {1, 4096}, "expert nodes to wait for before experts are placed");
   options.Int("--peer-silence-ms", &config.peer_silence_ms, {50, 600 * 1000}, "silence after which a node is lost");

@@ -18,6 +18,7 @@ struct OpenAiSurroundings {
   std::function<ClusterHealth()> health;
   std::string version;
   bool strict_requests = false;  // unknown fields are refused
+  std::shared_ptr<RequestCounts> request_counts = std::make_shared<RequestCounts>();  // of the public port; shared with who shows them
 };
 
 // What `surroundings` points to outlives the routes' use.

@@ -23,19 +23,38 @@ bool IsPrintable(std::string_view text) {
   return std::all_of(text.begin(), text.end(), [](unsigned char c) { return c >= 0x21 && c < 0x7F; });
 }
 
-// An exchange whose answers carry headers that its handler does not know of.
+// An exchange whose answers carry headers that its handler does not know of, and are counted.
 class WithHeaders final : public Exchange {
  public:
-  WithHeaders(std::shared_ptr<Exchange> inner, Headers headers) : inner_(std::move(inner)), headers_(std::move(headers)) {}
+  WithHeaders(std::shared_ptr<Exchange> inner, Headers headers, std::shared_ptr<StatusCounts> counts)
+      : inner_(std::move(inner)), headers_(std::move(headers)), counts_(std::move(counts)) {}
+  ~WithHeaders() override { Count(500); }
 
-  void Respond(Response response) override { inner_->Respond(Add(std::move(response))); }
+  void Respond(Response response) override {
+    Count(response.status);
+    inner_->Respond(Add(std::move(response)));
+  }
   void Stream(Response head, std::string pulse) override { inner_->Stream(Add(std::move(head)), std::move(pulse)); }
   void Write(std::string piece, std::function<void(bool)> written) override { inner_->Write(std::move(piece), std::move(written)); }
-  void Finish(std::string piece) override { inner_->Finish(std::move(piece)); }
-  void Fail(Response response, std::string piece) override { inner_->Fail(Add(std::move(response)), std::move(piece)); }
-  void OnGone(std::function<void()> gone) override { inner_->OnGone(std::move(gone)); }
+  void Finish(std::string piece) override {
+    Count(200);
+    inner_->Finish(std::move(piece));
+  }
+  void Fail(Response response, std::string piece) override {
+    Count(response.status);
+    inner_->Fail(Add(std::move(response)), std::move(piece));
+  }
+  void OnGone(std::function<void()> gone) override {
+    inner_->OnGone([gone_before = gone_, gone = std::move(gone)] {
+      *gone_before = true;
+      gone();
+    });
+  }
 
  private:
+  void Count(int status) {
+    if (!counted_.exchange(true)) counts_->Add(*gone_ ? kClientGone : status);
+  }
   Response Add(Response response) const {
     response.headers.insert(response.headers.end(), headers_.begin(), headers_.end());
     return response;
@@ -43,6 +62,9 @@ class WithHeaders final : public Exchange {
 
   const std::shared_ptr<Exchange> inner_;  // shared with the server while it is being answered
   const Headers headers_;
+  const std::shared_ptr<StatusCounts> counts_;  // shared with the routes
+  const std::shared_ptr<std::atomic<bool>> gone_ = std::make_shared<std::atomic<bool>>(false);  // shared with the callback
+  std::atomic<bool> counted_{false};
 };
 
 }  // namespace
@@ -50,14 +72,16 @@ class WithHeaders final : public Exchange {
 void Routes::Add(const std::string& method, const std::string& path, Handler handler, bool open) {
   Route& route = exact_[path];
   route.open = open;
-  route.by_method[method] = std::move(handler);
+  route.by_method[method] = {std::move(handler), policy_.counts->Add(path, method)};
 }
 
 void Routes::AddAnswer(const std::string& path, std::function<Response(const Request&)> answer, bool open) {
   Add("GET", path, [answer = std::move(answer)](const Request& request, const std::shared_ptr<Exchange>& exchange) { exchange->Respond(answer(request)); }, open);
 }
 
-void Routes::AddBelow(const std::string& method, const std::string& prefix, Handler handler) { below_[prefix].by_method[method] = std::move(handler); }
+void Routes::AddBelow(const std::string& method, const std::string& prefix, Handler handler) {
+  below_[prefix].by_method[method] = {std::move(handler), policy_.counts->Add(prefix + "*", method)};
+}
 
 const Routes::Route* Routes::Find(const std::string& path) const {
   if (const auto found = exact_.find(path); found != exact_.end()) return &found->second;
@@ -65,6 +89,12 @@ const Routes::Route* Routes::Find(const std::string& path) const {
     if (path.starts_with(prefix)) return &route;
   }
   return nullptr;
+}
+
+const Routes::Method* Routes::FindMethod(const Route* route, const std::string& method) const {
+  if (route == nullptr) return nullptr;
+  const auto found = route->by_method.find(method == "HEAD" ? "GET" : method);
+  return found == route->by_method.end() ? nullptr : &found->second;
 }
 
 bool Routes::AllowsOrigin(std::string_view origin) const {
@@ -94,15 +124,15 @@ Response Routes::Preflight(const Request& request) const {
 }
 
 void Routes::Handle(Request request, std::shared_ptr<Exchange> inner) const {
-  const auto exchange = std::make_shared<WithHeaders>(std::move(inner), HeadersFor(request));
-  const Route* route = Find(request.path);
+  const Route* const route = Find(request.path);
+  const Method* const method = FindMethod(route, request.method);
+  const auto exchange = std::make_shared<WithHeaders>(std::move(inner), HeadersFor(request), method == nullptr ? other_ : method->counts);
   if (route == nullptr) return exchange->Respond(ErrorResponse(404, "there is nothing at this path"));
   if (request.method == "OPTIONS" && !policy_.allowed_origins.empty()) return exchange->Respond(Preflight(request));
   if (!route->open && !policy_.keys.Allows(request.Header("authorization"))) {
     return exchange->Respond(ErrorResponse(401, "expected a valid API key in the header Authorization: Bearer KEY"));
   }
-  const auto handler = route->by_method.find(request.method == "HEAD" ? "GET" : request.method);
-  if (handler == route->by_method.end()) {
+  if (method == nullptr) {
     Response response = ErrorResponse(405, "this path has another method");
     response.headers.emplace_back("Allow", route->by_method.begin()->first);
     return exchange->Respond(std::move(response));
@@ -110,7 +140,7 @@ void Routes::Handle(Request request, std::shared_ptr<Exchange> inner) const {
   if (const std::string_view coding = request.Header("content-encoding"); !coding.empty() && coding != "identity") {
     return exchange->Respond(ErrorResponse(415, "the body must not be compressed"));
   }
-  handler->second(std::move(request), exchange);
+  method->handler(std::move(request), exchange);
 }
 
 }  // namespace atoll::router::http

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "router/http/door/api_keys.h"
+#include "router/http/door/request_counts.h"
 #include "router/http/server/exchange.h"
 
 namespace atoll::router::http {
@@ -16,12 +17,13 @@ namespace atoll::router::http {
 struct DoorPolicy {
   ApiKeys keys;
   std::vector<std::string> allowed_origins;  // of pages in other places; "*": all; none: CORS is off
+  std::shared_ptr<RequestCounts> counts = std::make_shared<RequestCounts>();  // shared with who shows them
 };
 
 // Immutable once it serves.
 class Routes {
  public:
-  explicit Routes(DoorPolicy policy = {}) : policy_(std::move(policy)) {}
+  explicit Routes(DoorPolicy policy = {}) : policy_(std::move(policy)), other_(policy_.counts->Add("other", "other")) {}
 
   // HEAD goes where GET does. An `open` route needs no key.
   void Add(const std::string& method, const std::string& path, Handler handler, bool open = false);
@@ -35,16 +37,22 @@ class Routes {
   void Handle(Request request, std::shared_ptr<Exchange> exchange) const;
 
  private:
+  struct Method {
+    Handler handler;
+    std::shared_ptr<StatusCounts> counts;  // as `other_`
+  };
   struct Route {
-    std::map<std::string, Handler> by_method;
+    std::map<std::string, Method> by_method;
     bool open = false;
   };
   const Route* Find(const std::string& path) const;
+  const Method* FindMethod(const Route* route, const std::string& method) const;
   Headers HeadersFor(const Request& request) const;
   bool AllowsOrigin(std::string_view origin) const;
   Response Preflight(const Request& request) const;
 
   const DoorPolicy policy_;
+  const std::shared_ptr<StatusCounts> other_;  // shared with the exchanges that are being answered
   std::map<std::string, Route> exact_;
   std::map<std::string, Route> below_;
 };
