@@ -182,10 +182,12 @@ class Processes:
 
     @functools.cache
     def metric_names(self):
-        """Names of the series that a router has which served a request; none without /metrics."""
+        """Names of the series that a router has which served requests; none without /metrics."""
         with ByHand(self.bin) as c:
             wait_until(c.ready, 30, 'ready')
-            expect(finish(c.start_generate(max_tokens=20), 60)[0] == 0, 'a request failed')
+            running = [c.start_generate(max_tokens=400, seed=i) for i in range(4)]
+            for process in running: expect(finish(process, 60)[0] == 0, 'a request failed')
+            time.sleep(0.3)  # the last heartbeats
             status, text = answers(c.programs['router'].metrics(), '/metrics') if c.programs['router'].metrics() else (0, '')
             return set(re.findall(r'^([A-Za-z_:][\w:]*)[ {]', text, re.M)) if status == 200 else set()
 

@@ -194,5 +194,5 @@ def labels(overlay, site):
         revision = overlay.config(role)['model'].rstrip('/').rsplit('/', 1)[1]
         expect(found.get('app.kubernetes.io/version') and found.get('atoll.dev/model-revision') == revision,
                f'{role}: label {found.get("atoll.dev/model-revision")}, config {revision}')
-    if 'atoll_build_info' not in site.processes().metric_names(): raise Waits('version and model revision are labels; the commit comes with a build_info metric')
+    expect('atoll_build_info' in site.processes().metric_names(), 'no metric atoll_build_info')
     return 'version and model revision as labels, the build as atoll_build_info'

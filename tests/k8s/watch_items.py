@@ -1,5 +1,5 @@
 """Items about those who watch and scale: monitors, alerts, autoscalers, gateways, runbooks."""
-import os, re
+import json, os, re
 
 from items import item
 from rendered import MANIFESTS, ROOT, Rendered, Waits, expect, kustomize, with_component
@@ -13,15 +13,17 @@ def monitoring(overlay, site):
     site.promtool(rules)
     ports = {e['port'] for e in monitor['spec']['podMetricsEndpoints']}
     if not ports <= overlay.ports('router').keys(): raise Waits(f'rules pass promtool; {site.front_doors_wait()}; no dashboard')
-    absent = absent_metrics(' '.join(r['expr'] for g in rules['spec']['groups'] for r in g['rules']), site)
-    if absent: raise Waits(f'rules pass promtool; /metrics has no {", ".join(absent)}')
     dashboards = [c for c in found.all('ConfigMap') if c['metadata'].get('labels', {}).get('grafana_dashboard') == '1']
-    if not dashboards: raise Waits('monitor and rules hold; no dashboard yet')
-    return f'{sum(len(g["rules"]) for g in rules["spec"]["groups"])} alerts pass promtool'
+    expect(len(dashboards) == 1 and len(dashboards[0]['data']) == 1, f'expected one dashboard, found {[c["metadata"]["name"] for c in dashboards]}')
+    board = json.loads(*dashboards[0]['data'].values())
+    queries = [target['expr'] for panel in board['panels'] for target in panel.get('targets', [])]
+    absent = absent_metrics(' '.join([r['expr'] for g in rules['spec']['groups'] for r in g['rules']] + queries), site)
+    expect(not absent, f'/metrics has no {", ".join(absent)}')
+    return f'{sum(len(g["rules"]) for g in rules["spec"]["groups"])} alerts pass promtool, {len(queries)} queries of a dashboard, every metric is in /metrics'
 
 
 def absent_metrics(text, site):
-    """Names of the router's metrics in a text of queries that its /metrics does not have."""
+    """Names of the router's metrics in a text of queries that its /metrics does not have under load."""
     return sorted(set(re.findall(r'\b(?:vllm:|atoll_)\w+', text)) - site.processes().metric_names())
 
 
@@ -49,7 +51,7 @@ def autoscaling(overlay, site):
             expect(trigger['metricType'] == 'AverageValue', f'{name}: not per replica')
     if 'metrics' not in overlay.ports('router'): raise Waits(f'HPA and KEDA components render; {site.front_doors_wait()}')
     absent = absent_metrics(query, site)
-    if absent: raise Waits(f'HPA and KEDA components render; /metrics has no {", ".join(absent)}')
+    expect(not absent, f'/metrics has no {", ".join(absent)}')
     return 'components autoscaling-hpa and autoscaling-keda'
 
 
