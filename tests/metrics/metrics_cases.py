@@ -10,7 +10,8 @@ from prometheus_client.parser import text_string_to_metric_families as parse_pro
 
 PROMPT = 'Once upon a time there was a little girl who lived near the forest.'
 OPENMETRICS = 'application/openmetrics-text;version=1.0.0,text/plain;version=0.0.4;q=0.5'
-LAYERS, EXPERTS, EXPERTS_PER_TOKEN = 6, 32, 4  # of checkpoints/tales; the first layer is dense
+LAYERS, EXPERTS, EXPERTS_PER_TOKEN = 7, 32, 4  # of checkpoints/tales
+MOE_LAYERS = 5  # that run: the first layer is dense, the last one the MTP layer, which is placed and not used
 
 
 def ask(address, path, method='GET', headers={}, body=None):
@@ -98,14 +99,14 @@ def every_figure_is_what_was_asked_for():
         expect((grown('atoll_http_requests_total', status='200', **post), grown('atoll_http_requests_total', status='400', **post)) == (1, 1), 'HTTP statuses')
         expect(grown('atoll_http_requests_total', handler='other', method='other', status='404') == 1, 'HTTP 404')
         rows = 5 * prompt + 2 * prompt + 3 * 19 + 3 * 6 + 4  # each sequence runs the prompt; its last token is sampled, not run
-        expect(after.sum('atoll_expert_tokens_total') - before.sum('atoll_expert_tokens_total') == rows * (LAYERS - 1) * EXPERTS_PER_TOKEN,
+        expect(after.sum('atoll_expert_tokens_total') - before.sum('atoll_expert_tokens_total') == rows * MOE_LAYERS * EXPERTS_PER_TOKEN,
                f'{after.sum("atoll_expert_tokens_total") - before.sum("atoll_expert_tokens_total")} pairs of {rows} rows')
         model = dict(model_name='tales', engine='0')
         for ours, theirs in (('atoll_generated_tokens_total', 'vllm:generation_tokens_total'), ('atoll_prompt_tokens_total', 'vllm:prompt_tokens_total'),
                              ('atoll_request_duration_seconds_sum', 'vllm:e2e_request_latency_seconds_sum'), ('atoll_inter_token_latency_seconds_count', 'vllm:inter_token_latency_seconds_count')):
             expect(after(ours) == after(theirs, **model), f'{theirs} differs')
         expect(after('vllm:request_success_total', finished_reason='length', **model) == after('atoll_sequences_total', outcome='length'), 'finished reasons differ')
-        expect(after('atoll_ready') == 1 and after('atoll_nodes', role='expert', state='ready') == 2 and after('atoll_experts') == 160, 'the cluster')
+        expect(after('atoll_ready') == 1 and after('atoll_nodes', role='expert', state='ready') == 2 and after('atoll_experts') == (1 + MOE_LAYERS) * EXPERTS, 'the cluster')
 
 
 def cancelled_and_late_requests_are_told_apart():
@@ -204,7 +205,7 @@ def loads_are_what_was_routed():
         dump, after = tables('/debug/expert_load/dump'), tables('/debug/expert_load')
         prompt, generated = (numpy.array(dump[n]) for n in ('prompt_count', 'generated_count'))
         expect(prompt.shape == (LAYERS, EXPERTS) and (dump['layers'], dump['experts']) == (LAYERS, EXPERTS), prompt.shape)
-        per_layer = [0] + [EXPERTS_PER_TOKEN] * (LAYERS - 1)
+        per_layer = [0] + [EXPERTS_PER_TOKEN] * MOE_LAYERS + [0]
         expect(list(prompt.sum(1)) == [k * answer['usage']['prompt_tokens'] for k in per_layer], prompt.sum(1))
         expect(list(generated.sum(1)) == [k * 49 for k in per_layer], generated.sum(1))
         expect((numpy.array(dump['logical_count']) == prompt + generated).all(), 'prompt and generated add up')
