@@ -22,7 +22,7 @@ Json NodeJson(const NodeReport& report) {
             {"zone", hello.zone}};
   if (!report.node.alive) node["lost_because"] = report.node.lost_because;
   if (hello.role == NodeRole::kExpert) {
-    node.update(Json{{"experts", report.experts}, {"speed", report.speed}, {"rows", report.node.rows_run},
+    node.update(Json{{"experts", report.experts}, {"speed", report.speed}, {"rows", report.node.totals.rows_run},
                  {"loaded_bytes", heartbeat.loaded_bytes}, {"to_load_bytes", heartbeat.to_load_bytes}});
   } else {
     node.update(Json{{"running", heartbeat.running}, {"waiting", heartbeat.waiting}, {"pages_free", heartbeat.pages_free},
