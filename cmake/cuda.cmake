@@ -33,7 +33,7 @@ function(atoll_device_sources target)
       set(log ${CMAKE_CURRENT_BINARY_DIR}/ptxas/${name}.log)
       file(MAKE_DIRECTORY ${CMAKE_CURRENT_BINARY_DIR}/nvcc ${CMAKE_CURRENT_BINARY_DIR}/ptxas)
       add_custom_command(OUTPUT ${object} BYPRODUCTS ${log} DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/${source} DEPFILE ${object}.d
-        COMMAND ${ATOLL_ROOT}/cmake/logged ${log} ${ATOLL_NVCC} ${ATOLL_NVCC_FLAGS} -ccbin ${CMAKE_CXX_COMPILER} -I ${ATOLL_ROOT}
+        COMMAND ${ATOLL_ROOT}/cmake/logged ${log} ${CMAKE_CXX_COMPILER_LAUNCHER} ${ATOLL_NVCC} ${ATOLL_NVCC_FLAGS} -ccbin ${CMAKE_CXX_COMPILER} -I ${ATOLL_ROOT}
           -include ${ATOLL_ROOT}/base/libc_names.h -MD -MF ${object}.d -MT ${object} -c ${CMAKE_CURRENT_SOURCE_DIR}/${source} -o ${object}
         COMMENT "nvcc ${source}" VERBATIM)
       target_sources(${target} PRIVATE ${object})

@@ -2,6 +2,7 @@
 
 #include <string>
 
+#include "kernels/combine/combine_checks.h"
 #include "kernels/combine/combine_rows.h"
 #include "kernels/cpu/row_blocks.h"
 #include "kernels/expect.h"
@@ -23,6 +24,18 @@ CombineFunction FunctionOf(Isa isa) {
 }
 
 KernelError Check(const CombineArgs& args) {
+  ATOLL_RETURN_IF_KERNEL_ERROR(CheckCombineShapes(args));
+  for (size_t i = 0; i < args.expert_rows.size(); ++i) {
+    if (args.expert_rows[i] == nullptr) {
+      return InvalidValue("Combine: row " + std::to_string(i / args.slots) + " has no expert row in slot " + std::to_string(i % args.slots));
+    }
+  }
+  return {};
+}
+
+}  // namespace
+
+KernelError CheckCombineShapes(const CombineArgs& args) {
   const int64_t rows = args.residual.rows;
   ATOLL_RETURN_IF_KERNEL_ERROR(ExpectMatrix("Combine's residual", args.residual, Dtypes::kF32, rows, args.residual.cols));
   ATOLL_RETURN_IF_KERNEL_ERROR(ExpectTrue(args.slots >= 0, "Combine: slots must not be negative"));
@@ -34,15 +47,8 @@ KernelError Check(const CombineArgs& args) {
   if (args.shared.data != nullptr) {
     ATOLL_RETURN_IF_KERNEL_ERROR(ExpectMatrix("Combine's shared", args.shared, Dtypes::kF32, rows, args.residual.cols));
   }
-  for (size_t i = 0; i < args.expert_rows.size(); ++i) {
-    if (args.expert_rows[i] == nullptr) {
-      return InvalidValue("Combine: row " + std::to_string(i / args.slots) + " has no expert row in slot " + std::to_string(i % args.slots));
-    }
-  }
   return {};
 }
-
-}  // namespace
 
 KernelError Combine(const Context& context, const CombineArgs& args) {
   ATOLL_RETURN_IF_KERNEL_ERROR(Check(args));

@@ -69,20 +69,6 @@ KernelError CheckParams(const GateParams& params, int64_t experts) {
   return {};
 }
 
-KernelError Check(const GateTopKArgs& args) {
-  const int64_t rows = args.logits.rows;
-  const int64_t experts = args.logits.cols;
-  ATOLL_RETURN_IF_KERNEL_ERROR(CheckParams(args.params, experts));
-  ATOLL_RETURN_IF_KERNEL_ERROR(ExpectMatrix("GateTopK's logits", args.logits, Dtypes::kF32, rows, experts));
-  ATOLL_RETURN_IF_KERNEL_ERROR(ExpectSize("GateTopK's bias", args.bias.size(), experts));
-  if (!args.delta.empty()) ATOLL_RETURN_IF_KERNEL_ERROR(ExpectSize("GateTopK's delta", args.delta.size(), experts));
-  ATOLL_RETURN_IF_KERNEL_ERROR(ExpectSize("GateTopK's experts", args.experts.size(), rows * args.params.experts_per_token));
-  ATOLL_RETURN_IF_KERNEL_ERROR(ExpectSize("GateTopK's weights", args.weights.size(), rows * args.params.experts_per_token));
-  if (args.scores.data != nullptr) ATOLL_RETURN_IF_KERNEL_ERROR(ExpectMatrix("GateTopK's scores", args.scores, Dtypes::kF32, rows, experts));
-  if (args.biased.data != nullptr) ATOLL_RETURN_IF_KERNEL_ERROR(ExpectMatrix("GateTopK's biased scores", args.biased, Dtypes::kF32, rows, experts));
-  return ExpectSize("GateTopK's non_finite", args.non_finite.size(), rows);
-}
-
 bool RunRow(Isa isa, const GateParams& params, const GateRow& row) {
   if (isa == Isa::kReference) return GateRowReference(params, row);
   float scores[kGateExpertsMax];
@@ -103,6 +89,20 @@ void FillRefusedRow(const GateParams& params, const GateRow& row) {
 }
 
 }  // namespace
+
+KernelError CheckGateTopK(const GateTopKArgs& args) {
+  const int64_t rows = args.logits.rows;
+  const int64_t experts = args.logits.cols;
+  ATOLL_RETURN_IF_KERNEL_ERROR(CheckParams(args.params, experts));
+  ATOLL_RETURN_IF_KERNEL_ERROR(ExpectMatrix("GateTopK's logits", args.logits, Dtypes::kF32, rows, experts));
+  ATOLL_RETURN_IF_KERNEL_ERROR(ExpectSize("GateTopK's bias", args.bias.size(), experts));
+  if (!args.delta.empty()) ATOLL_RETURN_IF_KERNEL_ERROR(ExpectSize("GateTopK's delta", args.delta.size(), experts));
+  ATOLL_RETURN_IF_KERNEL_ERROR(ExpectSize("GateTopK's experts", args.experts.size(), rows * args.params.experts_per_token));
+  ATOLL_RETURN_IF_KERNEL_ERROR(ExpectSize("GateTopK's weights", args.weights.size(), rows * args.params.experts_per_token));
+  if (args.scores.data != nullptr) ATOLL_RETURN_IF_KERNEL_ERROR(ExpectMatrix("GateTopK's scores", args.scores, Dtypes::kF32, rows, experts));
+  if (args.biased.data != nullptr) ATOLL_RETURN_IF_KERNEL_ERROR(ExpectMatrix("GateTopK's biased scores", args.biased, Dtypes::kF32, rows, experts));
+  return ExpectSize("GateTopK's non_finite", args.non_finite.size(), rows);
+}
 
 void SelectExperts(const GateParams& params, const float* scores, float* biased, const GateRow& row) {
   if (params.groups_kept < params.groups) MaskAllButTheBestGroups(params, row.count, biased);
@@ -128,7 +128,7 @@ void GateWeightsOf(const GateParams& params, const float* scores, const int32_t*
 }
 
 KernelError GateTopK(const Context& context, const GateTopKArgs& args) {
-  ATOLL_RETURN_IF_KERNEL_ERROR(Check(args));
+  ATOLL_RETURN_IF_KERNEL_ERROR(CheckGateTopK(args));
   const int64_t slots = args.params.experts_per_token;
   ForRows(context, args.logits.rows, args.logits.cols * 8, [&](int64_t r) {
     const GateRow row = {.logits = args.logits.RowAs<float>(r), .bias = args.bias.data(),

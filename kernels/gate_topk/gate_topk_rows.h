@@ -9,6 +9,9 @@ namespace atoll::kernels {
 
 inline constexpr int64_t kGateExpertsMax = 2048;
 
+// What gate_topk.h asks of the shapes, on any processor.
+KernelError CheckGateTopK(const GateTopKArgs& args);
+
 // One row. `delta`, `scores` and `biased` may be null.
 struct GateRow {
   const float* logits = nullptr;    // [experts]

@@ -5,11 +5,11 @@
 #include <string>
 
 #include "kernels/linear/e4m3_packing.h"
+#include "kernels/linear/pack_source.h"
 
 namespace atoll::kernels {
 namespace {
 
-constexpr int64_t kExtentMax = int64_t{1} << 31;   // of rows, columns and strides: keeps every product below in 63 bits
 constexpr int64_t kAlignment = 64;
 
 int64_t RoundUp(int64_t value, int64_t unit) { return (value + unit - 1) / unit * unit; }
@@ -72,39 +72,6 @@ PackedMatrix Describe(const PackSource& source) {
   matrix.panels = PanelCount(matrix.outputs, matrix.first_outputs);
   matrix.panel_bytes = matrix.head_bytes + PairCount(matrix) * PairBytes(matrix.dtype);
   return matrix;
-}
-
-KernelError CheckSource(const PackSource& source) {
-  if (source.dtype != DType::kBF16 && source.dtype != DType::kF32 && source.dtype != DType::kF8E4M3) {
-    return Unsupported(std::string("weights of a linear op must be bfloat16, float32 or float8_e4m3, found ") + DTypeName(source.dtype));
-  }
-  for (int64_t extent : {source.row0, source.rows, source.col0, source.cols, source.row_stride, source.scale_stride}) {
-    if (extent < 0 || extent > kExtentMax) {
-      return InvalidShape("a weight's shape must lie between 0 and 2^31, found " + std::to_string(extent));
-    }
-  }
-  if (source.row_stride < source.col0 + source.cols) {
-    return InvalidShape("columns up to " + std::to_string(source.col0 + source.cols) + " wanted of a weight whose rows are " +
-                        std::to_string(source.row_stride) + " long");
-  }
-  if (source.scales != nullptr && source.scale_stride < CeilDiv(source.col0 + source.cols, kScaleBlock)) {
-    return InvalidShape("scale rows must hold " + std::to_string(CeilDiv(source.col0 + source.cols, kScaleBlock)) +
-                        " blocks, found " + std::to_string(source.scale_stride));
-  }
-  return {};
-}
-
-const std::byte* SourceElement(const PackSource& source, int64_t output, int64_t input) {
-  const int64_t row = source.row0 + (source.transposed ? input : output);
-  const int64_t col = source.col0 + (source.transposed ? output : input);
-  return static_cast<const std::byte*>(source.data) + (row * source.row_stride + col) * DTypeBytes(source.dtype);
-}
-
-float SourceScale(const PackSource& source, int64_t output, int64_t input) {
-  if (source.scales == nullptr) return 1.0f;
-  const int64_t row = source.row0 + (source.transposed ? input : output);
-  const int64_t col = source.col0 + (source.transposed ? output : input);
-  return source.scales[row / kScaleBlock * source.scale_stride + col / kScaleBlock];
 }
 
 // Copies one output's elements of one k block.
@@ -178,13 +145,6 @@ int64_t PackPanel(const PackSource& source, const PackedMatrix& matrix, int64_t 
   return nan_at;
 }
 
-KernelError NanError(const PackSource& source, const PackedMatrix& matrix, int64_t at) {
-  const int64_t output = at / matrix.inputs, input = at % matrix.inputs;
-  return InvalidValue("a float8_e4m3 weight is NaN at row " + std::to_string(source.row0 + (source.transposed ? input : output)) +
-                      ", column " + std::to_string(source.col0 + (source.transposed ? output : input)) +
-                      ": the checkpoint is damaged or was not quantized as e4m3fn");
-}
-
 }  // namespace
 
 PanelRange PanelOutputs(const PackedMatrix& matrix, int64_t panel) {
@@ -221,13 +181,13 @@ float PackedScale(const PackedMatrix& matrix, int64_t output, int64_t input) {
 }
 
 int64_t PackedBytes(const PackSource& source) {
-  if (!CheckSource(source).ok()) return 0;
+  if (!CheckPackSource(source).ok()) return 0;
   const PackedMatrix matrix = Describe(source);
   return matrix.panels * matrix.panel_bytes;
 }
 
 KernelError PackMatrix(const Context& context, const PackSource& source, std::span<std::byte> to, PackedMatrix* packed) {
-  ATOLL_RETURN_IF_KERNEL_ERROR(CheckSource(source));
+  ATOLL_RETURN_IF_KERNEL_ERROR(CheckPackSource(source));
   PackedMatrix matrix = Describe(source);
   if (static_cast<int64_t>(to.size()) < matrix.panels * matrix.panel_bytes || reinterpret_cast<uintptr_t>(to.data()) % kAlignment != 0) {
     return InvalidShape("packing needs " + std::to_string(matrix.panels * matrix.panel_bytes) + " bytes aligned to 64, found " +
@@ -239,7 +199,7 @@ KernelError PackMatrix(const Context& context, const PackSource& source, std::sp
     const int64_t at = PackPanel(source, matrix, panel, to.data() + panel * matrix.panel_bytes);
     if (at >= 0) nan_at.store(at, std::memory_order_relaxed);
   });
-  if (nan_at.load() >= 0) return NanError(source, matrix, nan_at.load());
+  if (nan_at.load() >= 0) return NanWeight(source, nan_at.load() / matrix.inputs, nan_at.load() % matrix.inputs);
   *packed = matrix;
   return {};
 }

@@ -5,18 +5,23 @@
 // (tests/kernels/math_test.cc) with DAZ and FTZ set, which compute threads set; denormal arguments count as zero.
 // Polynomial coefficients: S. Moshier, Cephes Mathematical Library, single precision.
 
+// How such functions are declared; a lanes header for another processor says it itself.
+#ifndef ATOLL_LANES_FUNCTION
+#define ATOLL_LANES_FUNCTION inline
+#endif
+
 namespace atoll::kernels {
 namespace {
 
-inline F RoundToEven(F x) {  // for |x| < 2^22
+ATOLL_LANES_FUNCTION F RoundToEven(F x) {  // for |x| < 2^22
   const F magic = Splat(12582912.0f);
   return Sub(Add(x, magic), magic);
 }
 
-inline F PowerOfTwo(I n) { return FromBits(ShiftLeft<23>(AddInt(n, SplatInt(127)))); }  // for -126 <= n <= 127
+ATOLL_LANES_FUNCTION F PowerOfTwo(I n) { return FromBits(ShiftLeft<23>(AddInt(n, SplatInt(127)))); }  // for -126 <= n <= 127
 
 // e^x; +infinity above 88.73, zero below -87.34, NaN for NaN.
-inline F Exp(F x) {
+ATOLL_LANES_FUNCTION F Exp(F x) {
   x = Max(Splat(-104.0f), Min(Splat(89.0f), x));  // the second argument wins where it is NaN
   const F n = RoundToEven(Mul(x, Splat(1.44269504f)));
   F r = Fma(n, Splat(-0.693147182f), x);
@@ -35,7 +40,7 @@ inline F Exp(F x) {
 }
 
 // ln x; -infinity at zero, NaN below it, +infinity at +infinity.
-inline F Log(F x) {
+ATOLL_LANES_FUNCTION F Log(F x) {
   const I bits = Bits(x);
   F e = ToFloats(SubInt(And(ShiftRight<23>(bits), SplatInt(0xFF)), SplatInt(126)));
   F m = FromBits(Or(And(bits, SplatInt(0x007FFFFF)), SplatInt(0x3F000000)));  // in [0.5, 1)
@@ -64,7 +69,7 @@ inline F Log(F x) {
 }
 
 // ln(1 + x) for -1 < x <= 1: the rounding error of 1 + x is carried back in.
-inline F Log1p(F x) {
+ATOLL_LANES_FUNCTION F Log1p(F x) {
   const F u = Add(Splat(1.0f), x);
   const F lost = Sub(x, Sub(u, Splat(1.0f)));
   return Add(Log(u), Div(lost, u));
@@ -72,7 +77,7 @@ inline F Log1p(F x) {
 
 // sin x and cos x for |x| <= 2^18. The nearest multiple of pi/2 is taken off in three parts; the first step is exact
 // because both x and the product are multiples of 2^-23 there.
-inline void SinCos(F x, F* sine, F* cosine) {
+ATOLL_LANES_FUNCTION void SinCos(F x, F* sine, F* cosine) {
   const F n = RoundToEven(Mul(x, Splat(0.636619747f)));
   F r = Fma(n, Splat(-1.57079637f), x);
   r = Fma(n, Splat(4.37113883e-8f), r);

@@ -5,6 +5,7 @@
 #include "kernels/cpu/row_blocks.h"
 #include "kernels/expect.h"
 #include "kernels/rms_norm/rms_norm_rows.h"
+#include "kernels/rope/rope_checks.h"
 #include "kernels/rope/rope_rows.h"
 
 namespace atoll::kernels {
@@ -31,8 +32,7 @@ RopeAngles AnglesOf(const RopeTable& table) {
           .magnitude = table.magnitude(), .interleaved = table.params().interleaved};
 }
 
-KernelError ExpectPositions(const RopeTable& table, std::span<const int32_t> positions, int64_t rows) {
-  ATOLL_RETURN_IF_KERNEL_ERROR(ExpectSize("positions", positions.size(), rows));
+KernelError ExpectPositions(const RopeTable& table, std::span<const int32_t> positions) {
   for (int32_t position : positions) {
     if (position < 0 || position >= table.params().positions_max) {
       return InvalidValue("position " + std::to_string(position) + " is outside 0 to " +
@@ -42,28 +42,29 @@ KernelError ExpectPositions(const RopeTable& table, std::span<const int32_t> pos
   return {};
 }
 
-KernelError Check(const RopeTable& table, const RotateQueriesArgs& args) {
+}  // namespace
+
+KernelError CheckRotateQueriesShapes(const RopeTable& table, const RotateQueriesArgs& args) {
   const int64_t rope_dim = table.params().dim;
   const int64_t rows = args.q.rows;
   ATOLL_RETURN_IF_KERNEL_ERROR(ExpectTrue(args.heads >= 0 && args.nope_dim >= 0, "RotateQueries: heads and nope_dim must not be negative"));
   ATOLL_RETURN_IF_KERNEL_ERROR(ExpectMatrix("RotateQueries' q", args.q, Dtypes::kF32, rows, args.heads * (args.nope_dim + rope_dim)));
   ATOLL_RETURN_IF_KERNEL_ERROR(ExpectMatrix("RotateQueries' q_nope", args.q_nope, Dtypes::kF32OrBF16, rows, args.heads * args.nope_dim));
   ATOLL_RETURN_IF_KERNEL_ERROR(ExpectMatrix("RotateQueries' q_rope", args.q_rope, Dtypes::kF32OrBF16, rows, args.heads * rope_dim));
-  return ExpectPositions(table, args.positions, rows);
+  return ExpectSize("positions", args.positions.size(), rows);
 }
 
-KernelError Check(const RopeTable& table, const WriteKeysArgs& args) {
+KernelError CheckWriteKeysShapes(const RopeTable& table, const WriteKeysArgs& args) {
   const int64_t latent_dim = static_cast<int64_t>(args.latent_weight.size());
   ATOLL_RETURN_IF_KERNEL_ERROR(ExpectMatrix("WriteKeys' kv_a", args.kv_a, Dtypes::kF32, args.kv_a.rows, latent_dim + table.params().dim));
   ATOLL_RETURN_IF_KERNEL_ERROR(ExpectTrue(args.dtype == DType::kBF16 || args.dtype == DType::kF32, "WriteKeys: pages must be bfloat16 or float32"));
   ATOLL_RETURN_IF_KERNEL_ERROR(ExpectSize("WriteKeys' key_rows", args.key_rows.size(), args.kv_a.rows));
-  return ExpectPositions(table, args.positions, args.kv_a.rows);
+  return ExpectSize("positions", args.positions.size(), args.kv_a.rows);
 }
 
-}  // namespace
-
 KernelError RotateQueries(const Context& context, const RopeTable& table, const RotateQueriesArgs& args) {
-  ATOLL_RETURN_IF_KERNEL_ERROR(Check(table, args));
+  ATOLL_RETURN_IF_KERNEL_ERROR(CheckRotateQueriesShapes(table, args));
+  ATOLL_RETURN_IF_KERNEL_ERROR(ExpectPositions(table, args.positions));
   const RowFunctions run = RowFunctionsOf(context.isa);
   const RopeAngles angles = AnglesOf(table);
   const int64_t head_width = args.nope_dim + table.params().dim;
@@ -79,7 +80,8 @@ KernelError RotateQueries(const Context& context, const RopeTable& table, const 
 }
 
 KernelError WriteKeys(const Context& context, const RopeTable& table, const WriteKeysArgs& args) {
-  ATOLL_RETURN_IF_KERNEL_ERROR(Check(table, args));
+  ATOLL_RETURN_IF_KERNEL_ERROR(CheckWriteKeysShapes(table, args));
+  ATOLL_RETURN_IF_KERNEL_ERROR(ExpectPositions(table, args.positions));
   const RmsNormRowFunction norm = RmsNormRowOf(context.isa);
   const RowFunctions run = RowFunctionsOf(context.isa);
   const RopeAngles angles = AnglesOf(table);

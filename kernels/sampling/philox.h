@@ -16,7 +16,7 @@ struct PhiloxWords {
   I word[4];
 };
 
-inline PhiloxWords Philox(const NoiseKey& key, I block) {
+ATOLL_LANES_FUNCTION PhiloxWords Philox(const NoiseKey& key, I block) {
   const I multiplier0 = SplatInt(static_cast<int32_t>(0xD2511F53u)), multiplier1 = SplatInt(static_cast<int32_t>(0xCD9E8D57u));
   uint32_t k0 = static_cast<uint32_t>(key.seed), k1 = static_cast<uint32_t>(key.seed >> 32);
   I c0 = block, c1 = SplatInt(static_cast<int32_t>(key.position)), c2 = SplatInt(static_cast<int32_t>(key.sequence_index)), c3 = SplatInt(0);
@@ -34,7 +34,7 @@ inline PhiloxWords Philox(const NoiseKey& key, I block) {
 }
 
 // V = (r + 1/2) / 2^32 rounded to float32, at most 1 - 2^-24; the noise is -ln(-ln(1 - V)), at most 22.88.
-inline F GumbelNoise(I r) {
+ATOLL_LANES_FUNCTION F GumbelNoise(I r) {
   const F low = Fma(ToFloats(And(r, SplatInt(0xFFFF))), Splat(0x1p-32f), Splat(0x1p-33f));
   const F high = ToFloats(And(ShiftRight<16>(r), SplatInt(0xFFFF)));
   const F v = Min(Fma(high, Splat(0x1p-16f), low), Splat(0x1.fffffep-1f));

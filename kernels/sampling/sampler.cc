@@ -5,6 +5,7 @@
 #include <string>
 
 #include "kernels/sampling/filters.h"
+#include "kernels/sampling/sampler_checks.h"
 #include "kernels/sampling/sampler_rows.h"
 #include "kernels/softmax/row_sums.h"
 
@@ -36,11 +37,7 @@ KernelError CheckRow(const SamplingRow& row, int64_t vocabulary_max) {
   if (vocabulary < 1 || vocabulary > vocabulary_max) {
     return InvalidShape("Sampler: a row has " + std::to_string(vocabulary) + " logits, expected 1 to " + std::to_string(vocabulary_max));
   }
-  if (row.params == nullptr) return InvalidShape("Sampler: a row has no sampling parameters");
-  ATOLL_RETURN_IF_KERNEL_ERROR(CheckIds("masked id", row.masked_ids, vocabulary));
-  if (row.state == nullptr || row.state->entries().empty()) return {};
-  const int32_t ends[] = {row.state->entries().front().token, row.state->entries().back().token};   // ascending
-  return CheckIds("seen token", ends, vocabulary);
+  return CheckSamplingRow(row, vocabulary);
 }
 
 // One row on one thread's workspace: `x` already holds the logits.
@@ -65,6 +62,14 @@ SampledToken SampleRow(Isa isa, const SamplingRow& row, std::span<float> x, cons
 }
 
 }  // namespace
+
+KernelError CheckSamplingRow(const SamplingRow& row, int64_t vocabulary) {
+  if (row.params == nullptr) return InvalidShape("Sampler: a row has no sampling parameters");
+  ATOLL_RETURN_IF_KERNEL_ERROR(CheckIds("masked id", row.masked_ids, vocabulary));
+  if (row.state == nullptr || row.state->entries().empty()) return {};
+  const int32_t ends[] = {row.state->entries().front().token, row.state->entries().back().token};   // ascending
+  return CheckIds("seen token", ends, vocabulary);
+}
 
 Sampler::Sampler(int64_t vocabulary_max, int threads) : vocabulary_max_(vocabulary_max), workspaces_(threads) {
   for (Workspace& workspace : workspaces_) {
