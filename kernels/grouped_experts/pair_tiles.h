@@ -15,14 +15,27 @@ struct PairTile {
   int64_t rows;
 };
 
-// Tile `tile` of all groups' pairs, kRows at most in each.
+// Tile `tile` of all groups' pairs, kRows at most in each. Every warp looks for itself, 32 groups at a time.
 template <int kRows>
 ATOLL_DEVICE PairTile FindTile(const GroupedExpertsParams& params, int64_t tile) {
-  for (int64_t i = 0; i < params.group_count; ++i) {
-    const DeviceExpertGroup& group = params.groups[i];
-    const int64_t tiles = (group.pair_count + kRows - 1) / kRows;
-    if (tile < tiles) return {&group, group.first_pair + tile * kRows, min(int64_t{kRows}, group.pair_count - tile * kRows)};
-    tile -= tiles;
+  constexpr unsigned kAll = 0xFFFFFFFFu;
+  const int lane = static_cast<int>(threadIdx.x) % kWarpLanes;
+  for (int64_t first = 0; first < params.group_count; first += kWarpLanes) {
+    const int64_t pairs = first + lane < params.group_count ? params.groups[first + lane].pair_count : 0;
+    const int64_t tiles = (pairs + kRows - 1) / kRows;
+    int64_t through = tiles;   // of the groups up to this lane's
+    for (int offset = 1; offset < kWarpLanes; offset *= 2) {
+      const int64_t before = __shfl_up_sync(kAll, through, offset);
+      if (lane >= offset) through += before;
+    }
+    const unsigned beyond = __ballot_sync(kAll, through > tile);
+    if (beyond != 0) {
+      const int found = __ffs(static_cast<int>(beyond)) - 1;
+      const DeviceExpertGroup& group = params.groups[first + found];
+      const int64_t inside = tile - __shfl_sync(kAll, through - tiles, found);
+      return {&group, group.first_pair + inside * kRows, min(int64_t{kRows}, group.pair_count - inside * kRows)};
+    }
+    tile -= __shfl_sync(kAll, through, kWarpLanes - 1);
   }
   return {nullptr, 0, 0};
 }

@@ -112,6 +112,13 @@ TEST_P(ExpertsOnADevice, GroupsOfAllSizes) {
   Check({.weight = GetParam(), .hidden = 130, .intermediate = 20, .rows = 5, .pairs = {9, 2}, .gaps = {2, 3}});
 }
 
+// More groups than a warp looks through at a time, most of them empty.
+TEST_P(ExpertsOnADevice, ManyGroups) {
+  ExpertsCase c{.weight = GetParam(), .hidden = 16, .intermediate = 16, .rows = 3, .pairs = std::vector<int64_t>(70, 0)};
+  c.pairs[0] = 1, c.pairs[31] = 9, c.pairs[32] = 2, c.pairs[69] = 3;
+  Check(c);
+}
+
 TEST_P(ExpertsOnADevice, Types) {
   Check({.weight = GetParam(), .activation = DType::kF32, .out = DType::kF32, .pairs = {5, 2}});
   Check({.weight = GetParam(), .activation = DType::kBF16, .out = DType::kF32, .pairs = {5, 2}});

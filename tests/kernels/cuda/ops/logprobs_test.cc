@@ -40,6 +40,27 @@ TEST(LogprobsOnADevice, AreTheReferencesWithinTheOrderOfTheSum) {
   }
 }
 
+TEST(LogprobsOnADevice, RowsAreIndependent) {
+  std::mt19937 random(2);
+  TestMatrix logits(DType::kF32, 4, 1100);
+  logits.FillNormal(random, 4);
+  ExpectRowsIndependent(4, [&](DeviceRig& rig, const std::vector<int32_t>& picks) {
+    TestMatrix batch(DType::kF32, static_cast<int64_t>(picks.size()), 1100);
+    for (size_t i = 0; i < picks.size(); ++i) std::copy_n(logits.view().RowAs<float>(picks[i]), 1100, batch.view().RowAs<float>(static_cast<int64_t>(i)));
+    DeviceCopy there(rig, batch);
+    const auto normalizers = rig.Room<LogNormalizer>(picks.size());
+    ATOLL_EXPECT_OK(LogNormalizers(rig.stream(), there.view(), normalizers));
+    std::vector<std::vector<uint8_t>> rows;
+    for (const LogNormalizer& n : rig.Download(normalizers)) {
+      std::vector<uint8_t> bytes(2 * sizeof(float));
+      std::memcpy(bytes.data(), &n.max, sizeof(float));
+      std::memcpy(bytes.data() + sizeof(float), &n.log_sum, sizeof(float));
+      rows.push_back(bytes);
+    }
+    return rows;
+  });
+}
+
 TEST(LogprobsOnADevice, EqualLogitsAndRowsThatAreNotFinite) {
   TestMatrix logits(DType::kF32, 2, 40);
   for (int64_t i = 0; i < 40; ++i) logits.Set(0, i, static_cast<float>(i % 3)), logits.Set(1, i, i == 39 ? NAN : 0.0f);
