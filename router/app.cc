@@ -109,6 +109,7 @@ absl::Status App::ListenHttp() {
                                               .request_counts = metrics_.http_counts()};
   page_feed_ = std::make_unique<page::PageFeed>(page::PageFeedOptions{.cluster = [this](bool expert_counts) { return control_.Report(expert_counts); },
                                                                       .requests = [this] { return front_door_.totals(); },
+                                                                      .latencies = [this] { return front_door_.metrics().Snapshot(); },
                                                                       .facts = FactsForPage()});
   const auto add_page = [this](http::Routes& routes) { page::AddPageRoutes(page_feed_.get(), routes); };
   const auto add_metrics_routes = [this](http::Routes& routes) { metrics_.AddRoutes(routes); };

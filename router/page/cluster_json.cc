@@ -23,13 +23,17 @@ Json NodeJson(const NodeReport& report) {
   if (!report.node.alive) node["lost_because"] = report.node.lost_because;
   if (hello.role == NodeRole::kExpert) {
     node.update(Json{{"experts", report.experts}, {"speed", report.speed}, {"rows", report.node.totals.rows_run},
-                 {"loaded_bytes", heartbeat.loaded_bytes}, {"to_load_bytes", heartbeat.to_load_bytes}});
+                 {"busy_us", report.node.totals.busy_us}, {"loaded_bytes", heartbeat.loaded_bytes}, {"to_load_bytes", heartbeat.to_load_bytes}});
   } else {
     node.update(Json{{"running", heartbeat.running}, {"waiting", heartbeat.waiting}, {"pages_free", heartbeat.pages_free},
                  {"pages", hello.capacity.pages}, {"max_num_seqs", hello.capacity.max_num_seqs}});
     if (!heartbeat.lost_peers.empty()) node["lost_peers"] = heartbeat.lost_peers;
   }
   return node;
+}
+
+Json HistogramJson(const NamedHistogram& histogram) {
+  return {{"name", histogram.name}, {"bounds", histogram.values.upper_bounds}, {"counts", histogram.values.counts}};
 }
 
 Json BalancerJson(const BalancerReport& balancer) {
@@ -65,6 +69,12 @@ std::string ClusterJson(const ClusterReport& report, const RequestTotals& reques
                          {"failed", requests.failed}, {"cancelled", requests.cancelled}, {"tokens", requests.tokens}}}};
   for (const NodeReport& node : report.nodes) out["nodes"].push_back(NodeJson(node));
   for (const LayerBalance& layer : report.balance) out["balance"][std::to_string(layer.layer)] = layer.imbalance;
+  return out.dump(-1, ' ', false, Json::error_handler_t::replace);
+}
+
+std::string HistogramsJson(const std::vector<NamedHistogram>& histograms) {
+  Json out = Json::array();
+  for (const NamedHistogram& histogram : histograms) out.push_back(HistogramJson(histogram));
   return out.dump(-1, ' ', false, Json::error_handler_t::replace);
 }
 

@@ -17,12 +17,19 @@ std::string Dump(const Json& json) { return json.dump(-1, ' ', false, Json::erro
 
 const model::Placement* PlacementOf(const ClusterReport& report) { return report.view == nullptr ? nullptr : report.view->placement.get(); }
 
+uint64_t ValuesIn(const std::vector<NamedHistogram>& histograms) {
+  uint64_t values = 0;
+  for (const NamedHistogram& histogram : histograms) values += histogram.values.count();
+  return values;
+}
+
 }  // namespace
 
 void News::Take(PageSample sample) {
   logged_before_ = log_.newest();
   log_.Look(sample.cluster, sample.unix_ms);
   placement_is_new_ = PlacementOf(sample.cluster) != PlacementOf(sample_.cluster);  // both are alive: their addresses differ
+  latencies_are_new_ = ValuesIn(sample.latencies) != ValuesIn(sample_.latencies);
   if (sample.with_experts) rows_.Take(sample.cluster.expert_counts);
   sample.cluster.expert_counts.clear();
   sample_ = std::move(sample);
@@ -40,6 +47,8 @@ std::string News::PlacementEvent() const {
 
 std::string News::ClusterEvent() const { return Event("cluster", ClusterJson(sample_.cluster, sample_.requests, sample_.unix_ms)); }
 
+std::string News::LatenciesEvent() const { return Event("latencies", HistogramsJson(sample_.latencies)); }
+
 std::string News::ChangesEvent(uint64_t after) const {
   Json changes = Json::array();
   for (const Change& change : log_.changes()) {
@@ -50,12 +59,13 @@ std::string News::ChangesEvent(uint64_t after) const {
 }
 
 std::string News::Whole() const {
-  return absl::StrCat(FactsEvent(), PlacementEvent(), Event("experts_all", rows_.AllJson()), ClusterEvent(), ChangesEvent(0));
+  return absl::StrCat(FactsEvent(), PlacementEvent(), Event("experts_all", rows_.AllJson()), ClusterEvent(), LatenciesEvent(), ChangesEvent(0));
 }
 
 std::string News::New() const {
   const std::string rows = sample_.with_experts ? rows_.NewJson() : "";
-  return absl::StrCat(placement_is_new_ ? PlacementEvent() : "", rows.empty() ? "" : Event("experts", rows), ClusterEvent(), ChangesEvent(logged_before_));
+  return absl::StrCat(placement_is_new_ ? PlacementEvent() : "", rows.empty() ? "" : Event("experts", rows), ClusterEvent(),
+                      latencies_are_new_ ? LatenciesEvent() : "", ChangesEvent(logged_before_));
 }
 
 }  // namespace atoll::router::page

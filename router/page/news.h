@@ -4,14 +4,17 @@
 //
 //   facts      once: model, version, shape                  placement  who holds what, whenever that changes
 //   cluster    every sample: nodes, requests, balancer      changes    what happened, in words
+//   latencies  histograms, where any has another value than before
 //   experts    rows per expert since the sample before, where there are any; experts_all: all so far, to who begins
 
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "router/control/control_report.h"
 #include "router/inference/front_door.h"
+#include "router/metrics/request_metrics.h"
 #include "router/page/change_log.h"
 #include "router/page/expert_rows.h"
 
@@ -29,6 +32,7 @@ struct PageFacts {
 struct PageSample {
   ClusterReport cluster;
   RequestTotals requests;
+  std::vector<NamedHistogram> latencies;
   int64_t unix_ms = 0;
   bool with_experts = false;  // cluster.expert_counts are filled in
 };
@@ -48,6 +52,7 @@ class News {
   std::string PlacementEvent() const;
   std::string ClusterEvent() const;
   std::string ChangesEvent(uint64_t after) const;
+  std::string LatenciesEvent() const;
 
   const PageFacts facts_;
   PageSample sample_;
@@ -55,6 +60,7 @@ class News {
   ChangeLog log_;
   uint64_t logged_before_ = 0;  // newest change before the present sample
   bool placement_is_new_ = false;
+  bool latencies_are_new_ = false;
 };
 
 }  // namespace atoll::router::page

@@ -89,7 +89,7 @@ void PageFeed::Run() {
 // Rows per expert are copied and compared only where somebody sees them.
 void PageFeed::Look(bool with_experts) {
   looked_with_experts_ = with_experts;
-  news_.Take({.cluster = options_.cluster(with_experts), .requests = options_.requests(), .unix_ms = UnixMs(), .with_experts = with_experts});
+  news_.Take({.cluster = options_.cluster(with_experts), .requests = options_.requests(), .latencies = options_.latencies(), .unix_ms = UnixMs(), .with_experts = with_experts});
 }
 
 void PageFeed::Tell(bool to_new_ones_alone) {

@@ -21,6 +21,7 @@ namespace atoll::router::page {
 struct PageFeedOptions {
   std::function<ClusterReport(bool expert_counts)> cluster;
   std::function<RequestTotals()> requests;
+  std::function<std::vector<NamedHistogram>()> latencies;
   PageFacts facts;
   int64_t period_ms = 1000;
   size_t watchers_max = 64;

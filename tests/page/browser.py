@@ -11,7 +11,7 @@ from selenium.webdriver.common.keys import Keys
 class Cluster(local_cluster.Cluster):
     def __enter__(self):
         super().__enter__()
-        self.http = re.search(r'^http (\S+)$', self.said(), re.M)[1]
+        self.http, self.metrics = (re.search(rf'^{name} (\S+)$', self.said(), re.M)[1] for name in ('http', 'metrics'))
         return self
 
 

@@ -75,6 +75,7 @@ class FeedTest : public testing::Test {
                                                         return ClusterReport{};
                                                       },
                                                       .requests = [] { return RequestTotals{}; },
+                                                      .latencies = [] { return std::vector<NamedHistogram>{}; },
                                                       .facts = {.model = "m"},
                                                       .period_ms = period_ms,
                                                       .watchers_max = watchers_max});

@@ -56,7 +56,7 @@ model::Placement TwoNodes() {
 }
 
 PageSample Sample(std::shared_ptr<const ClusterView> view, std::vector<LayerCounts> counts, bool with_experts = true) {
-  PageSample sample{.cluster = {}, .requests = {}, .unix_ms = 77, .with_experts = with_experts};
+  PageSample sample{.cluster = {}, .requests = {}, .latencies = {}, .unix_ms = 77, .with_experts = with_experts};
   sample.cluster.view = std::move(view);
   sample.cluster.expert_counts = std::move(counts);
   return sample;
@@ -92,7 +92,7 @@ TEST(News, ABeginnerGetsTheWholeAndOthersWhatIsNew) {
   News news({.model = "m", .version = "v", .layers = 2, .experts = 3, .experts_per_token = 2, .chat = false});
   const auto view = ViewOf(TwoNodes());
   news.Take(Sample(view, {{.layer = 1, .prompt = {1, 2, 3}, .generated = {10, 0, 0}}}));
-  EXPECT_THAT(NamesOf(news.Whole()), ElementsAre("facts", "placement", "experts_all", "cluster"));
+  EXPECT_THAT(NamesOf(news.Whole()), ElementsAre("facts", "placement", "experts_all", "cluster", "latencies"));
   EXPECT_EQ(EventOf(news.Whole(), "facts")["model"], "m");
   EXPECT_EQ(EventOf(news.Whole(), "experts_all")["layers"][0]["rows"], Json::parse("[11,2,3]"));
   news.Take(Sample(view, {{.layer = 1, .prompt = {1, 2, 3}, .generated = {10, 5, 0}}}));
@@ -123,6 +123,19 @@ TEST(News, RowsThatNobodyLookedAtAreInTheNextDifference) {
   EXPECT_THAT(NamesOf(news.New()), ElementsAre("cluster"));
   news.Take(Sample(nullptr, {{.layer = 1, .prompt = {4}, .generated = {2}}}));
   EXPECT_EQ(EventOf(news.New(), "experts")["layers"][0]["rows"], Json::parse("[5]"));
+}
+
+TEST(News, LatenciesAreSaidWhenThereAreMore) {
+  News news({});
+  PageSample sample = Sample(nullptr, {});
+  sample.latencies = {{.name = "atoll_x_seconds", .help = "", .values = {.upper_bounds = {0.5}, .counts = {1, 0}, .sum = 0.1}}};
+  news.Take(sample);
+  EXPECT_EQ(EventOf(news.New(), "latencies"), Json::parse(R"([{"name":"atoll_x_seconds","bounds":[0.5],"counts":[1,0]}])"));
+  news.Take(sample);
+  EXPECT_TRUE(EventOf(news.New(), "latencies").is_null());
+  sample.latencies[0].values.counts[1] = 2;
+  news.Take(sample);
+  EXPECT_EQ(EventOf(news.New(), "latencies")[0]["counts"], Json::parse("[1,2]"));
 }
 
 TEST(News, ChangesAreSaidOnce) {

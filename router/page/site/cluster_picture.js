@@ -3,7 +3,7 @@
 import {by, make, onWidthChange, set, svg} from './dom.js';
 import {Links} from './links.js';
 import {NodeCard, nodeLook} from './node_card.js';
-import {bytes, count, number} from './text.js';
+import {bytes, count, number, percent} from './text.js';
 
 const kGap = 14, kTier = 52, kHeight = 66, kWidth = 178;
 
@@ -27,7 +27,7 @@ export class ClusterPicture {
     this.#arrange([[{id: 'router'}], attention, experts]);
     this.#cards.get('router').show(routerLook(cluster, rates));
     const rowsMax = Math.max(1, ...experts.map((node) => rates.of(node.id).rows));
-    for (const node of cluster.nodes) this.#cards.get(node.id).show(nodeLook(node, rates.of(node.id), rowsMax));
+    for (const node of cluster.nodes) this.#cards.get(node.id).show(nodeLook(node, rates.of(node.id)));
     this.#links.show(linksOf(attention, experts, (node) => rates.of(node.id).rows / rowsMax), this.#boxes);
     drawTable(cluster.nodes, rates);
   }
@@ -63,7 +63,7 @@ function arrange(tiers, width) {
 }
 
 function routerLook(cluster, rates) {
-  const line = `${number(rates.tokens)} tokens/s · ${cluster.requests.running} running`;
+  const line = `${number(rates.tokens)} tokens/s`;
   return {name: 'router', state: cluster.ready ? 'ready' : 'loading', line, load: null, about: `router: ${cluster.ready ? 'ready' : cluster.reason}, ${line}`};
 }
 
@@ -87,8 +87,8 @@ function drawTable(nodes, rates) {
   const rows = nodes.map((node) => {
     const rate = rates.of(node.id), expert = node.role === 'expert';
     return line('td', [node.id, node.role, node.state, expert ? '–' : `${node.running} + ${node.waiting}`, expert ? '–' : `${node.pages - node.pages_free} / ${node.pages}`,
-      expert ? node.experts : '–', expert ? number(rate.rows) : '–', expert ? bytes(node.loaded_bytes) : '–', node.backend, node.address]);
+      expert ? node.experts : '–', expert ? number(rate.rows) : '–', expert ? percent(rate.busy) : '–', expert ? bytes(node.loaded_bytes) : '–', node.backend, node.address]);
   });
   table.replaceChildren(make('caption', {class: 'hidden-label'}, count(nodes.length, 'node')),
-    make('thead', {}, line('th', ['node', 'role', 'state', 'running + waiting', 'pages', 'experts', 'rows/s', 'weights', 'backend', 'address'])), make('tbody', {}, ...rows));
+    make('thead', {}, line('th', ['node', 'role', 'state', 'running + waiting', 'pages', 'experts', 'rows/s', 'busy', 'weights', 'backend', 'address'])), make('tbody', {}, ...rows));
 }

@@ -117,7 +117,7 @@ export class HeatMap {
     this.#rows.forEach(({label}, row) => {
       if (row % every && row !== this.#chosen) return;
       context.fillStyle = row === this.#chosen ? style.getPropertyValue('--ink') : style.getPropertyValue('--soft');
-      context.fillText(label, 0, row * h + h / 2, this.#labels - 8);
+      context.fillText(label, 0, Math.max(6, row * h + h / 2), this.#labels - 8);
     });
   }
 

@@ -25,7 +25,7 @@ function drawBars(root, bounds, counts, first, last) {
     const from = i ? duration(bounds[i - 1]) : '0', to = i < bounds.length ? duration(bounds[i]) : 'more';
     root.append(svg('rect', {x: left + 1, width: width - 2, y: kHeight - kBottom - height, height: Math.max(height, counts[i] ? 1 : 0), rx: 1.5, class: 'histogram-bar'},
       svg('title', {}, `${from} to ${to}: ${counts[i]}`)));
-    if ((i - first) % labelEvery === 0 && i < bounds.length) root.append(svg('text', {x: left + width, y: kHeight - 5, 'text-anchor': 'middle', class: 'plot-label'}, to));
+    if ((i - first) % labelEvery === 0 && i < bounds.length && left + width < kWidth - 12) root.append(svg('text', {x: left + width, y: kHeight - 5, 'text-anchor': 'middle', class: 'plot-label'}, to));
   }
   root.append(svg('line', {x1: 0, x2: kWidth, y1: kHeight - kBottom, y2: kHeight - kBottom, class: 'plot-axis'}));
 }

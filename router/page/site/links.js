@@ -2,7 +2,7 @@
 
 import {set, svg} from './dom.js';
 
-const kLinksMax = 1500;
+const kLinksMax = 1500, kLinksMany = 40;
 
 export class Links {
   #group = svg('g', {class: 'links', 'aria-hidden': 'true'});
@@ -12,6 +12,7 @@ export class Links {
 
   // links: [{from, to, load (0 to 1), lost}]; boxes: name -> {x, y, width, height}.
   show(links, boxes) {
+    set(this.#group, {class: links.length > kLinksMany ? 'links many' : 'links'});
     const wanted = new Map(links.slice(0, kLinksMax).map((link) => [`${link.from}>${link.to}`, link]));
     for (const [key, path] of this.#paths) {
       if (wanted.has(key)) continue;

@@ -7,6 +7,7 @@ import {by} from './dom.js';
 import {ExpertLoads} from './expert_loads.js';
 import {ExpertMaps} from './expert_maps.js';
 import {follow} from './feed.js';
+import {Latency} from './latency.js';
 import {Placement} from './placement.js';
 import {Rates} from './rates.js';
 import {number} from './text.js';
@@ -14,7 +15,7 @@ import {TopBar} from './top_bar.js';
 import {Traffic} from './traffic.js';
 
 const loads = new ExpertLoads(), placement = new Placement(), rates = new Rates();
-const topBar = new TopBar(), chat = new Chat(), picture = new ClusterPicture(), maps = new ExpertMaps(loads, placement), traffic = new Traffic(), changes = new Changes();
+const latency = new Latency(), topBar = new TopBar(), chat = new Chat(), picture = new ClusterPicture(), maps = new ExpertMaps(loads, placement), traffic = new Traffic(), changes = new Changes();
 let lastMs = 0;       // the router's clock at the newest look
 let newRows = null;   // came just before a look, which says when
 
@@ -50,6 +51,7 @@ const take = {
     drawFigures(by('figures'), [['tokens/s', number(rates.tokens)], ['running', requests.running], ['answered', requests.accepted - requests.running - requests.failed - requests.cancelled],
       ...(requests.refused ? [['refused', requests.refused]] : []), ...(requests.failed ? [['failed', requests.failed]] : [])]);
   },
+  latencies(histograms) { latency.take(histograms, lastMs); },
   changes(list) { changes.take(list); },
 };
 

@@ -37,7 +37,7 @@ export class NodeCard {
     set(this.#group, {class: `node ${state}`, 'aria-label': about, 'data-node': name, 'data-state': state});
     say(this.#title, about);
     say(this.#name, cut(name, (this.#width - 36) / 7.3));
-    say(this.#line, cut(line, (this.#width - 22) / 6.2));
+    say(this.#line, cut(line, (this.#width - 22) / 5.9));
     set(this.#bar, {width: Math.max(0, (this.#width - 22) * (load || 0))});
     this.#track.style.display = load === null ? 'none' : '';
   }
@@ -45,22 +45,24 @@ export class NodeCard {
 
 const cut = (text, characters) => (text.length > characters ? `${text.slice(0, Math.max(1, Math.floor(characters) - 1))}…` : text);
 
-// What a card says of a node of the feed. Its bar: an attention node's seats that are taken, an expert node's rows over those
-// of the busiest one, which are `rowsMax`.
-export function nodeLook(node, rates, rowsMax) {
-  const load = node.role === 'expert' ? rates.rows / rowsMax : Math.min(1, node.running / Math.max(1, node.max_num_seqs));
+// What a card says of a node of the feed. Its bar: an attention node's seats that are taken, the share of its
+// time that an expert node computed.
+export function nodeLook(node, rates) {
+  const load = node.role === 'expert' ? rates.busy : Math.min(1, node.running / Math.max(1, node.max_num_seqs));
   const plain = node.role === 'expert' ? expertLine(node, rates) : attentionLine(node);
   const line = node.state === 'ready' ? plain : node.state === 'loading' && node.to_load_bytes ? loadingLine(node) : node.state;
   const why = node.lost_because ? ` (${node.lost_because})` : '';
-  const about = `${node.role} node ${node.id}: ${node.state}${why}, ${plain}, ${node.backend}, ${node.address}`;
+  const about = `${node.role} node ${node.id}: ${node.state}${why}, ${plain}, ${busyText(node, load)}, ${node.backend}, ${node.address}`;
   return {name: node.id, state: node.state, line, load, about};
 }
+
+const busyText = (node, load) => (node.role === 'expert' ? `busy ${percent(load)}` : `${percent(load)} of its seats`);
 
 const expertLine = (node, rates) => `${count(node.experts, 'expert')} · ${number(rates.rows)} rows/s`;
 
 function attentionLine(node) {
-  const waiting = node.waiting ? ` · ${node.waiting} waiting` : '';
-  return `${node.running} running${waiting} · ${percent(node.pages ? 1 - node.pages_free / node.pages : 0)} pages`;
+  const second = node.waiting ? `${node.waiting} waiting` : `${percent(node.pages ? 1 - node.pages_free / node.pages : 0)} pages`;
+  return `${node.running} running · ${second}`;
 }
 
 const loadingLine = (node) => `loading, ${bytes(node.to_load_bytes)} to go`;

@@ -8,6 +8,7 @@ export class Traffic {
   #points = [];  // {ms, tokens, running, waiting, ended}
 
   take(cluster, rates) {
+    if (!rates.known) return;
     const waiting = cluster.nodes.reduce((total, node) => total + (node.waiting || 0), 0);
     this.#points.push({ms: cluster.now_ms, tokens: rates.tokens, running: cluster.requests.running, waiting});
     while (cluster.now_ms - this.#points[0].ms > kKeptMs) this.#points.shift();
