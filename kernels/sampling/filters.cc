@@ -64,6 +64,18 @@ int64_t KeepTopP(float top_p, const float* d, const FilterSpace& space, int64_t 
   return SelectTopP(std::max<uint64_t>(limit, 1), d, space, count);
 }
 
+void KeepAllowed(std::span<const uint64_t> allowed, std::span<float> logits) {
+  for (size_t first = 0; first < logits.size(); first += 64) {
+    const uint64_t bits = first / 64 < allowed.size() ? allowed[first / 64] : 0;
+    const size_t count = std::min<size_t>(64, logits.size() - first);
+    if (bits == 0) std::fill_n(logits.begin() + static_cast<int64_t>(first), count, kNever);
+    if (bits == 0 || bits == ~uint64_t{0}) continue;
+    for (size_t i = 0; i < count; ++i) {
+      if ((bits >> i & 1) == 0) logits[first + i] = kNever;
+    }
+  }
+}
+
 void KeepOnly(std::span<float> d, const FilterSpace& space, int64_t count) {
   for (int64_t i = 0; i < count; ++i) space.exps[i] = d[space.ids[i]];
   std::fill(d.begin(), d.end(), kNever);
@@ -76,6 +88,7 @@ void AdjustLogits(const SamplingRow& row, std::span<float> logits) {
   const SamplingParams& params = *row.params;
   for (const LogitBias& bias : params.logit_bias) logits[bias.token] += bias.bias;
   for (int32_t id : row.masked_ids) logits[id] = kNever;
+  if (!row.allowed.empty()) KeepAllowed(row.allowed, logits);
   if (row.state == nullptr || !params.HasPenalties()) return;
   for (const RowState::Entry& seen : row.state->entries()) {
     float& x = logits[seen.token];

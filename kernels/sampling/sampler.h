@@ -4,7 +4,7 @@
 //
 // Order (vLLM's): logit bias and masked ids -> repetition, frequency, presence penalty -> [greedy: the largest logit] ->
 // temperature -> min-p -> top-k -> top-p -> Gumbel-max over what is left. In detail, x a logit, all in float32:
-// - x += bias; masked ids become -infinity; seen tokens: x = x > 0 ? x / repetition : x * repetition; generated tokens:
+// - x += bias; masked ids and those that are not allowed become -infinity; seen tokens: x = x > 0 ? x / repetition : x * repetition; generated tokens:
 //   x -= frequency * count, then x -= presence.
 // - d = x / temperature - max / temperature. min-p keeps d >= Log(min_p). top-k keeps the k first in the order (larger d, then lower
 //   id). top-p: a token's mass is Exp(d) in units of 2^-32, rounded down; a token stays while the mass of those before it in
@@ -28,6 +28,7 @@ struct SamplingRow {
   const SamplingParams* params = nullptr;      // checked by CheckSamplingParams
   const RowState* state = nullptr;             // null: nothing seen
   std::span<const int32_t> masked_ids = {};        // never chosen (padded vocabulary, end tokens before min_tokens)
+  std::span<const uint64_t> allowed = {};          // bit id % 64 of word id / 64; ids beyond are not allowed. Empty: all are
   uint32_t sequence_index = 0;                 // which of the request's n sequences
   uint32_t position = 0;                       // of the token to be chosen
 };
@@ -35,7 +36,7 @@ struct SamplingRow {
 enum class SampleOutcome : uint8_t {
   kToken = 0,
   kNonFiniteLogit = 1,     // this sequence has to end with an error
-  kNothingAllowed = 2,     // every id is masked
+  kNothingAllowed = 2,     // no id is allowed that is not masked
 };
 
 struct SampledToken {

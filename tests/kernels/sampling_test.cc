@@ -183,6 +183,28 @@ TEST_P(SamplerPerIsa, GreedyTakesTheLowerOfEqualsAndAppliesAllAdjustments) {
   EXPECT_EQ(copy.entries().size(), 3u);
 }
 
+TEST_P(SamplerPerIsa, AllowedIdsAreThoseThatAreNotMasked) {
+  std::vector<float> logits(1000);
+  for (size_t i = 0; i < logits.size(); ++i) logits[i] = std::sin(static_cast<float>(i) * 0.37f) * 4;
+  const SamplingParams params{.temperature = 0.9f, .top_k = 40, .top_p = 0.9f, .seed = 7};
+  for (const size_t words : {size_t{16}, size_t{9}}) {  // ids beyond the words are not allowed
+    std::vector<uint64_t> allowed(words);
+    std::vector<int32_t> masked;
+    for (int32_t id = 0; id < 1000; ++id) {
+      const bool yes = id / 64 != 3 && (id / 64 == 5 || id % 3 == 0) && static_cast<size_t>(id) < words * 64;
+      if (yes) allowed[static_cast<size_t>(id) / 64] |= uint64_t{1} << (id % 64);
+      else masked.push_back(id);
+    }
+    for (uint32_t position = 0; position < 200; ++position) {
+      const SampledToken by_bits = SampleOne(GetParam(), {.logits = logits, .params = &params, .allowed = allowed, .position = position});
+      EXPECT_EQ(by_bits.token, SampleOne(GetParam(), {.logits = logits, .params = &params, .masked_ids = masked, .position = position}).token);
+      EXPECT_TRUE(by_bits.token % 3 == 0 || by_bits.token / 64 == 5);
+    }
+  }
+  const std::vector<uint64_t> none(16);
+  EXPECT_EQ(SampleOne(GetParam(), {.logits = logits, .params = &params, .allowed = none}).outcome, SampleOutcome::kNothingAllowed);
+}
+
 TEST_P(SamplerPerIsa, NoiseDependsOnSeedSequenceAndPositionOnly) {
   std::mt19937 random(11);
   const std::vector<float> logits = NormalVector(random, 500, 0.5f);
