@@ -43,6 +43,15 @@ uint64_t WeightBytes(const AttentionShard& shard) {
   return shard.packed.bytes() + static_cast<uint64_t>(embedding.rows * embedding.cols * DTypeBytes(embedding.dtype));
 }
 
+// Null where no constraint can be followed; the reason is said.
+std::unique_ptr<Constraints> MakeConstraints(const model::Tokenizer* tokenizer) {
+  if (tokenizer == nullptr) return nullptr;
+  absl::StatusOr<model::grammar::Vocabulary> vocabulary = model::grammar::Vocabulary::Make(model::grammar::TokensOf(*tokenizer));
+  if (vocabulary.ok()) return std::make_unique<Constraints>(*std::move(vocabulary));
+  LogWarning("sequences with a constraint will be refused: ", vocabulary.status().message());
+  return nullptr;
+}
+
 // A line every few seconds of a long load, and the last one.
 class LoadLog {
  public:
@@ -97,12 +106,14 @@ absl::Status App::MakeCore(const AttentionOptions& options, const node::NodeSett
   LogInfo("reading an expert takes as long as computing ", client.routing.roofline.weights_us / client.routing.roofline.row_us, " rows");
   client_ = std::make_unique<ExpertClient>(client, clock_);
   service_ = std::make_unique<AttentionService>(clock_);
+  constraints_ = MakeConstraints(tokenizer.tokenizer());
   ATOLL_ASSIGN_OR_RETURN(core_, AttentionCore::Create(core, {.shard = &shard_,
                                                              .eos_ids = EndIds(*checkpoint_),
                                                              .kernels = {settings.isa, pool_.get()},
                                                              .exchange = client_.get(),
                                                              .sink = service_.get(),
-                                                             .clock = &clock_}));
+                                                             .clock = &clock_,
+                                                             .constraints = constraints_.get()}));
   LogInfo(core_->options().pages, " pages of ", kPagePositions, " positions, ", core_->options().max_num_seqs, " sequences, ",
           core_->options().max_num_batched_tokens, " rows per step");
   service_->SetCore(core_.get());

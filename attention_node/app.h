@@ -59,6 +59,7 @@ class App {
   std::unique_ptr<net::LinkHost> host_;
   std::unique_ptr<net::LinkTicker> ticker_;
   std::unique_ptr<AttentionService> service_;
+  std::unique_ptr<Constraints> constraints_;  // null: the model is served by token ids alone
   std::unique_ptr<AttentionCore> core_;
   std::unique_ptr<net::GrpcServer> server_;
   std::atomic<bool> stopping_{false};

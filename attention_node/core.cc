@@ -7,8 +7,8 @@
 namespace atoll::attention_node {
 
 struct AttentionCore::Live {
-  Live(SequenceRequest request, int64_t now_ns, const Vocabulary& vocabulary)
-      : sequence(std::move(request), now_ns), sampler(sequence.request(), vocabulary) {}
+  Live(SequenceRequest request, int64_t now_ns, const Vocabulary& vocabulary, Constraints* constraints)
+      : sequence(std::move(request), now_ns), sampler(sequence.request(), vocabulary, constraints) {}
 
   Sequence sequence;
   SequenceSampler sampler;
@@ -28,7 +28,7 @@ class AttentionCore::Reader final : public LogitsReader {
     SampleResult results[kHeadRows];
     for (size_t i = 0; i < rows.size(); ++i) {
       const StepRow& row = core_.plan_.rows[rows[i]];
-      const Live& live = core_.LiveOfShare(row.sequence);
+      Live& live = core_.LiveOfShare(row.sequence);
       const bool last = row.position + 1 == live.sequence.known();
       wishes[i] = {&live.sampler, live.sequence.generated_count(), live.sequence.request().logprobs,
                    last ? -1 : live.sequence.tokens()[row.position + 1]};
@@ -115,8 +115,22 @@ AttentionCore::~AttentionCore() = default;
 
 absl::Status AttentionCore::Submit(SequenceRequest request) {
   ATOLL_RETURN_IF_ERROR(CheckRequest(request, bounds_));
+  ATOLL_RETURN_IF_ERROR(CompileConstraint(request));
   ATOLL_RETURN_IF_ERROR(mailbox_.Submit(std::move(request)));
   parts_.exchange->Wake();
+  return absl::OkStatus();
+}
+
+// Here, not on the step thread: a large schema takes a while.
+absl::Status AttentionCore::CompileConstraint(SequenceRequest& request) {
+  request.compiled.reset();
+  if (!request.constraint) return absl::OkStatus();
+  if (parts_.constraints == nullptr) return absl::FailedPreconditionError("constraint: this node has no tokenizer that could follow one");
+  ATOLL_ASSIGN_OR_RETURN(request.compiled, parts_.constraints->Compile(*request.constraint));
+  ConstrainedText text(*request.compiled, *parts_.constraints);
+  for (size_t i = 0; i < request.generated_ids.size(); ++i) {
+    if (!text.Take(request.generated_ids[i])) return absl::InvalidArgumentError(absl::StrCat("generated_ids[", i, "] is a token that the constraint does not take"));
+  }
   return absl::OkStatus();
 }
 
@@ -146,7 +160,7 @@ void AttentionCore::TakeMail() {
   Mailbox::Mail mail = mailbox_.Take();
   if (mail.empty()) return;
   const int64_t now_ns = parts_.clock->NowNs();
-  for (SequenceRequest& request : mail.submitted) live_.push_back(std::make_unique<Live>(std::move(request), now_ns, vocabulary_));
+  for (SequenceRequest& request : mail.submitted) live_.push_back(std::make_unique<Live>(std::move(request), now_ns, vocabulary_, parts_.constraints));
   if (mail.cancelled.empty() && mail.abandoned.empty()) return;
   for (const std::unique_ptr<Live>& live : live_) {
     live->silent = mail.abandoned.contains(live->sequence.key());

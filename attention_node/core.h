@@ -18,6 +18,7 @@
 #include "attention_node/layers/attention_shard.h"
 #include "attention_node/intake/mailbox.h"
 #include "attention_node/intake/request_check.h"
+#include "attention_node/sampling/constraints.h"
 #include "attention_node/sampling/token_sampler.h"
 #include "attention_node/sequence_request.h"
 #include "attention_node/step.h"
@@ -36,6 +37,7 @@ struct CoreParts {
   ExpertExchange* exchange = nullptr;
   EventSink* sink = nullptr;
   const Clock* clock = nullptr;
+  Constraints* constraints = nullptr;  // null: sequences with a constraint are refused
 };
 
 class AttentionCore {
@@ -45,8 +47,8 @@ class AttentionCore {
   static absl::StatusOr<std::unique_ptr<AttentionCore>> Create(const CoreOptions& options, const CoreParts& parts);
   ~AttentionCore();
 
-  // Thread-safe. InvalidArgument: outside the model's vocabulary, context or the sampler's ranges; ResourceExhausted: the
-  // queue is full, or the sequence needs more pages than there are.
+  // Thread-safe. InvalidArgument: outside the model's vocabulary, context or the sampler's ranges, or a constraint that cannot be;
+  // Unimplemented: one that is not supported; ResourceExhausted: the queue is full, or the sequence needs more pages than there are.
   absl::Status Submit(SequenceRequest request);
   // Thread-safe. The sequence's last event says kCancelled, unless it ended before; an unknown key is ignored.
   void Cancel(SequenceKey key);
@@ -63,6 +65,7 @@ class AttentionCore {
   void RunOnce(std::chrono::nanoseconds idle);
 
  private:
+  absl::Status CompileConstraint(SequenceRequest& request);
   struct Live;
   class Reader;
 

@@ -9,7 +9,9 @@
 #include <utility>
 #include <vector>
 
+#include "attention_node/sampling/compiled_constraint.h"
 #include "base/status.h"
+#include "model/grammar/constraint.h"
 
 namespace atoll::attention_node {
 
@@ -47,6 +49,8 @@ struct SequenceRequest {
   bool prompt_logprobs = false;  // of the prompt's tokens from the second on, too
   int64_t deadline_ns = 0;   // on the core's clock; 0: none
   bool report_times = false; // every event has `times`
+  std::optional<model::Constraint> constraint = {};   // of the generated text
+  std::optional<CompiledConstraint> compiled = {};    // the same, by AttentionCore::Submit
 };
 
 struct SampledToken {

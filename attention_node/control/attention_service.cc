@@ -37,6 +37,23 @@ SamplingRequest FromProto(const v1::Sampling& proto) {
   return sampling;
 }
 
+model::ToolCallsOnly FromProto(const v1::ToolCalls& proto) {
+  model::ToolCallsOnly calls;
+  calls.style = proto.style() == v1::TOOL_CALL_STYLE_DEEPSEEK_V31 ? model::ToolCallStyle::kDeepSeekV31 : model::ToolCallStyle::kDeepSeekV3;
+  for (const v1::ToolSignature& tool : proto.tools()) calls.tools.push_back({tool.name(), tool.parameters()});
+  calls.several = proto.several();
+  calls.optional = proto.optional();
+  return calls;
+}
+
+model::Constraint FromProto(const v1::Constraint& proto) {
+  model::Constraint constraint;
+  if (proto.has_json_schema()) constraint.kind = model::JsonSchema{proto.json_schema()};
+  if (proto.has_tool_calls()) constraint.kind = FromProto(proto.tool_calls());
+  constraint.after_thinking = proto.after_thinking();
+  return constraint;
+}
+
 SequenceRequest FromProto(const v1::SubmitSequence& proto, uint64_t stream, int64_t now_ns) {
   SequenceRequest request;
   request.key = {stream, proto.sequence_id()};
@@ -52,6 +69,7 @@ SequenceRequest FromProto(const v1::SubmitSequence& proto, uint64_t stream, int6
   request.logprobs = proto.logprobs();
   request.prompt_logprobs = proto.prompt_logprobs();
   request.report_times = proto.report_times();
+  if (proto.has_constraint()) request.constraint = FromProto(proto.constraint());
   if (proto.deadline_ms() > 0) request.deadline_ns = now_ns + proto.deadline_ms() * kNsPerMs;
   return request;
 }

@@ -8,6 +8,7 @@
 #include <span>
 #include <vector>
 
+#include "attention_node/sampling/constrained_text.h"
 #include "attention_node/sequence_request.h"
 #include "kernels/sampling/row_state.h"
 #include "kernels/sampling/sampler.h"
@@ -26,8 +27,13 @@ kernels::SamplingParams SamplingParamsOf(const SamplingRequest& request);
 
 class SequenceSampler {
  public:
-  // `request` and `vocabulary` outlive it. The request's generated_ids count as seen.
-  SequenceSampler(const SequenceRequest& request, const Vocabulary& vocabulary);
+  // All outlive it; `constraints` may be null where the request has none. The request's generated_ids count as seen; they fit its
+  // constraint.
+  SequenceSampler(const SequenceRequest& request, const Vocabulary& vocabulary, Constraints* constraints = nullptr);
+
+  // Before RowFor, where NeedsMask. May run beside other sequences', on any thread.
+  bool NeedsMask() const { return constrained_ && !constrained_->free(); }
+  void MakeMask(int32_t generated) { constrained_->MakeMask(generated < request_.min_tokens ? std::span<const int32_t>() : std::span<const int32_t>(ends_)); }
 
   // What the kernel needs to choose token number `generated` (from 0) of the sequence.
   kernels::SamplingRow RowFor(std::span<const float> logits, int32_t generated) const;
@@ -43,7 +49,9 @@ class SequenceSampler {
   const kernels::SamplingParams params_;
   kernels::RowState state_;
   std::vector<int32_t> stop_ids_;      // end tokens that count, ascending
-  std::vector<int32_t> early_masked_;  // before min_tokens: the stop ids too
+  std::vector<int32_t> early_masked_;  // where it may not end yet: the stop ids too
+  std::optional<ConstrainedText> constrained_;
+  std::vector<int32_t> ends_;          // stop ids that are no part of a constrained text, ascending
 };
 
 }  // namespace atoll::attention_node

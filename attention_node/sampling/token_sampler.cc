@@ -11,7 +11,7 @@ absl::Status StatusOf(kernels::SampleOutcome outcome) {
   switch (outcome) {
     case kernels::SampleOutcome::kToken: return absl::OkStatus();
     case kernels::SampleOutcome::kNonFiniteLogit: return absl::InternalError("head: a non-finite logit");
-    case kernels::SampleOutcome::kNothingAllowed: return absl::InternalError("sampling: every token is masked");
+    case kernels::SampleOutcome::kNothingAllowed: return absl::InternalError("sampling: no token is allowed");
   }
   return absl::InternalError("sampling: unknown outcome");
 }
@@ -21,7 +21,21 @@ absl::Status StatusOf(kernels::SampleOutcome outcome) {
 TokenSampler::TokenSampler(int32_t vocabulary_size, const kernels::Context& context, int32_t rows_max)
     : context_(context), sampler_(vocabulary_size, kernels::Threads(context)), rows_(rows_max), tokens_(rows_max), normalizers_(rows_max) {}
 
+// A mask that was not made before takes some hundred microseconds: rows share the threads.
+void TokenSampler::MakeMasks(std::span<const SampleWish> wishes) {
+  constrained_.clear();
+  for (const SampleWish& wish : wishes) {
+    if (wish.given < 0 && wish.sampler->NeedsMask()) constrained_.push_back(&wish);
+  }
+  if (constrained_.empty()) return;
+  kernels::ParallelFor(context_, static_cast<int64_t>(constrained_.size()), [this](int64_t i, int) {
+    const SampleWish& wish = *constrained_[static_cast<size_t>(i)];
+    wish.sampler->MakeMask(wish.generated);
+  });
+}
+
 void TokenSampler::Sample(ConstMatrixView logits, std::span<const SampleWish> wishes, std::span<SampleResult> results) {
+  MakeMasks(wishes);
   const size_t count = wishes.size(), width = static_cast<size_t>(logits.cols);
   for (size_t i = 0; i < count; ++i) {
     rows_[i] = wishes[i].sampler->RowFor({logits.RowAs<float>(static_cast<int64_t>(i)), width}, wishes[i].generated);

@@ -18,7 +18,7 @@ namespace atoll::attention_node {
 
 // One row to sample: the next token of a sequence, or a prompt's row whose next token is given.
 struct SampleWish {
-  const SequenceSampler* sampler = nullptr;
+  SequenceSampler* sampler = nullptr;
   int32_t generated = 0;  // tokens that the sequence has already
   int32_t logprobs = -1;  // alternatives; -1: no logprobs
   int32_t given = -1;     // the next token: none is chosen, only log-probabilities are wanted
@@ -37,6 +37,7 @@ class TokenSampler {
   void Sample(ConstMatrixView logits, std::span<const SampleWish> wishes, std::span<SampleResult> results);
 
  private:
+  void MakeMasks(std::span<const SampleWish> wishes);
   void AddLogprobs(ConstMatrixView logits, std::span<const SampleWish> wishes, std::span<SampleResult> results);
 
   const kernels::Context context_;
@@ -45,6 +46,7 @@ class TokenSampler {
   std::vector<kernels::SampledToken> tokens_;
   std::vector<kernels::LogNormalizer> normalizers_;
   std::vector<kernels::TokenLogprob> top_;
+  std::vector<const SampleWish*> constrained_;  // of this call
 };
 
 }  // namespace atoll::attention_node

@@ -1,6 +1,7 @@
 #include "tests/attention_node/core_world.h"
 
 #include "base/check.h"
+#include "model/tokenizer/folder_tokenizer.h"
 
 namespace atoll::attention_node {
 
@@ -14,7 +15,11 @@ TestModel& BundledModel() {
     auto experts = LocalExperts::Load(**checkpoint, context, 512);
     ATOLL_CHECK(experts.ok(), experts.status().ToString());
     const std::vector<int64_t>& eos = (*checkpoint)->config().eos_token_ids;
-    return TestModel{*std::move(shard), {eos.begin(), eos.end()}, *std::move(experts)};
+    auto tokenizer = model::FolderTokenizer::Load(std::string(ATOLL_SOURCE_DIR) + "/checkpoints/tales", {.ids_max = 1 << 20});
+    ATOLL_CHECK(tokenizer.ok(), tokenizer.status().ToString());
+    auto vocabulary = model::grammar::Vocabulary::Make(model::grammar::TokensOf(*tokenizer->tokenizer()));
+    ATOLL_CHECK(vocabulary.ok(), vocabulary.status().ToString());
+    return TestModel{*std::move(shard), {eos.begin(), eos.end()}, *std::move(experts), std::make_unique<Constraints>(*std::move(vocabulary))};
   }();
   return model;
 }
@@ -27,7 +32,8 @@ CoreWorld::CoreWorld(CoreOptions options) {
                                               .kernels = {kernels::DetectIsa(), nullptr},
                                               .exchange = model.experts.get(),
                                               .sink = this,
-                                              .clock = &clock_});
+                                              .clock = &clock_,
+                                              .constraints = model.constraints.get()});
   ATOLL_CHECK(core.ok(), core.status().ToString());
   core_ = *std::move(core);
 }

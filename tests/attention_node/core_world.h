@@ -27,6 +27,7 @@ struct TestModel {
   AttentionShard shard;
   std::vector<int32_t> eos_ids;
   std::unique_ptr<LocalExperts> experts;
+  std::unique_ptr<Constraints> constraints;
 };
 TestModel& BundledModel();
 

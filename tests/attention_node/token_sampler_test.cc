@@ -16,7 +16,7 @@ std::vector<SampleResult> SampleRows(std::vector<std::vector<float>> rows) {
   request.prompt_ids = {0};
   request.max_tokens = 9;
   const Vocabulary vocabulary{width, {}, {}};
-  const SequenceSampler sampler(request, vocabulary);
+  SequenceSampler sampler(request, vocabulary);
   std::vector<float> flat;
   for (const auto& row : rows) flat.insert(flat.end(), row.begin(), row.end());
   const std::vector<SampleWish> wishes(rows.size(), SampleWish{&sampler, 0, 1});
