@@ -26,6 +26,7 @@ struct ChatMessage {
   std::optional<std::string> content;  // may be absent only beside tool_calls
   std::vector<ToolCall> tool_calls;    // of an assistant
   bool prefix = false;                 // V3.1: an assistant message that begins inside <think>
+  std::vector<ChatPiece> tools = {};   // of a system message: what stands after its content (tool_prompt.h)
 };
 
 struct ChatOptions {

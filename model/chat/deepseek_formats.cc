@@ -27,6 +27,7 @@ void AddSystem(std::span<const ChatMessage> messages, RenderedChat& chat) {
     if (message.role != "system") continue;
     if (!is_first) chat.AddFormat("\n\n");
     chat.AddMessage(message.content.value_or(""));
+    for (const ChatPiece& piece : message.tools) piece.origin == ChatPiece::Origin::kFormat ? chat.AddFormat(piece.text) : chat.AddMessage(piece.text);
     is_first = false;
   }
 }

@@ -23,9 +23,18 @@ Value ToolCallValue(const ToolCall& call) {
   return Value::Of(Map{{"type", Data(call.type)}, {"function", Value::Of(std::move(function))}});
 }
 
+Value ContentValue(const ChatMessage& message) {
+  if (!message.content) return Value::OfNone();
+  jinja::Text text = jinja::Text::Of(*message.content, Origin::kData);
+  for (const ChatPiece& piece : message.tools) {
+    text.Append(jinja::Text::Of(piece.text, piece.origin == ChatPiece::Origin::kFormat ? Origin::kTemplate : Origin::kData));
+  }
+  return Value::Of(std::move(text));
+}
+
 // Fields as an OpenAI client sends them: one that says nothing is absent, a content that is absent is none.
 Value MessageValue(const ChatMessage& message) {
-  Map fields{{"role", Data(message.role)}, {"content", message.content ? Data(*message.content) : Value::OfNone()}};
+  Map fields{{"role", Data(message.role)}, {"content", ContentValue(message)}};
   if (!message.tool_calls.empty()) {
     jinja::List calls;
     for (const ToolCall& call : message.tool_calls) calls.push_back(ToolCallValue(call));
@@ -50,6 +59,7 @@ RenderedChat ToRenderedChat(const jinja::Text& text) {
 absl::Status CheckNoToolLost(std::span<const ChatMessage> messages, const std::string& rendered) {
   for (size_t i = 0; i < messages.size(); ++i) {
     bool is_lost = messages[i].role == "tool" && rendered.find(*messages[i].content) == std::string::npos;
+    for (const ChatPiece& piece : messages[i].tools) is_lost = is_lost || rendered.find(piece.text) == std::string::npos;
     for (const ToolCall& call : messages[i].tool_calls) is_lost = is_lost || rendered.find(call.name) == std::string::npos;
     if (!is_lost) continue;
     return absl::InvalidArgumentError(absl::StrCat("message ", i, ": the checkpoint's chat_template has no place for tools"));
