@@ -76,7 +76,7 @@ App::App(const RouterConfig& config, ServedModel model, std::vector<std::vector<
       metrics_(MetricsOptionsOf(config_, model_), {.front_door = &front_door_, .control = &control_, .clock = &clock_}) {}
 
 absl::StatusOr<std::unique_ptr<App>> App::Start(const RouterConfig& config) {
-  ATOLL_ASSIGN_OR_RETURN(ServedModel model, ServedModel::Load(config.model, config.served_model_name));
+  ATOLL_ASSIGN_OR_RETURN(ServedModel model, ServedModel::Load(config.model, config.served_model_name, config.tool_call_parser));
   ATOLL_ASSIGN_OR_RETURN(std::vector<std::vector<double>> cold_start, ReadColdStart(config.expert_load, model.config()));
   std::unique_ptr<App> app(new App(config, std::move(model), std::move(cold_start)));
   ATOLL_RETURN_IF_ERROR(app->Listen());

@@ -14,6 +14,7 @@ namespace atoll::router {
 struct RouterConfig {
   std::string model;                       // checkpoint folder
   std::string served_model_name;           // empty: the folder's name
+  std::string tool_call_parser = "auto";   // or deepseek_v3, deepseek_v31
   std::string listen = "127.0.0.1:50051";  // HOST:PORT; port 0 picks a free one
   http::HttpConfig http;
   AdmissionLimits admission;

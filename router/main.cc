@@ -37,6 +37,8 @@ void Define(RouterConfig& config, double& shutdown_timeout_s, atoll::Options& op
   options.Group("model");
   options.String("--model", &config.model, "checkpoint folder: config.json, tokenizer, safetensors headers (weights are not read)");
   options.String("--served-model-name", &config.served_model_name, "name that clients may ask for; empty: the folder's name");
+  options.Choice("--tool-call-parser", &config.tool_call_parser, {"auto", "deepseek_v3", "deepseek_v31"},
+                 "form in which the model calls tools; auto: as its chat template has it, else V3.1's");
   options.Group("serving");
   options.String("--listen", &config.listen, "HOST:PORT for clients and nodes; port 0 picks a free one");
   options.String("--listen-http", &config.http.listen_http, "HOST:PORT of the OpenAI API; empty: 127.0.0.1:8000, or a free port where --listen has port 0");

@@ -34,6 +34,28 @@ void FillSampling(const Sampling& from, v1::Sampling& to) {
   to.set_seed(from.seed);
 }
 
+void FillToolCalls(const model::ToolCallsOnly& from, v1::ToolCalls& to) {
+  to.set_style(from.style == model::ToolCallStyle::kDeepSeekV31 ? v1::TOOL_CALL_STYLE_DEEPSEEK_V31 : v1::TOOL_CALL_STYLE_DEEPSEEK_V3);
+  for (const model::ToolSignature& tool : from.tools) {
+    v1::ToolSignature& signature = *to.add_tools();
+    signature.set_name(tool.name);
+    signature.set_parameters(tool.parameters);
+  }
+  to.set_several(from.several);
+  to.set_optional(from.optional);
+}
+
+void FillConstraint(const model::Constraint& from, v1::Constraint& to) {
+  if (const auto* schema = std::get_if<model::JsonSchema>(&from.kind)) {
+    to.set_json_schema(schema->text);
+  } else if (const auto* calls = std::get_if<model::ToolCallsOnly>(&from.kind)) {
+    FillToolCalls(*calls, *to.mutable_tool_calls());
+  } else {
+    to.set_json_object(true);
+  }
+  to.set_after_thinking(from.after_thinking);
+}
+
 v1::RunRequest MakeSubmit(const RequestStream& stream, int32_t choice) {
   const Request& request = stream.request();
   v1::RunRequest message;
@@ -49,6 +71,7 @@ v1::RunRequest MakeSubmit(const RequestStream& stream, int32_t choice) {
   submit.set_ignore_eos(request.ignore_eos);
   submit.set_logprobs(request.logprobs);
   submit.set_prompt_logprobs(request.prompt_logprobs);
+  if (request.constraint) FillConstraint(*request.constraint, *submit.mutable_constraint());
   submit.set_report_times(!request.stop.empty());
   submit.set_deadline_ms(static_cast<uint32_t>(std::min<int64_t>(request.deadline_ms, UINT32_MAX)));
   return message;

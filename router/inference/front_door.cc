@@ -6,6 +6,9 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "base/error_info.h"
+#include "model/chat/thinking.h"
+#include "model/grammar/grammar.h"
+#include "router/inference/tool_use.h"
 
 namespace atoll::router {
 namespace {
@@ -27,6 +30,14 @@ std::vector<AttentionLoad> LoadsOf(const Serving& serving) {
 absl::Status NotReady(const std::string& reason) {
   return WithErrorInfo(absl::UnavailableError(absl::StrCat("the cluster is not ready: ", reason)),
                        {.reason = "NOT_READY", .metadata = {}, .retry_after_ms = kRetryAfterMs});
+}
+
+// As a client sees it: a field of its own that is wrong, or right elsewhere and not supported here.
+absl::Status RefusedConstraint(const absl::Status& status, const model::Constraint& constraint) {
+  const std::string field = std::holds_alternative<model::ToolCallsOnly>(constraint.kind) ? "tools" : "json_schema";
+  if (absl::IsInvalidArgument(status)) return InvalidField(field, std::string(status.message()));
+  return WithErrorInfo(absl::InvalidArgumentError(absl::StrCat(field, ": ", status.message())),
+                       {.reason = "UNSUPPORTED_VALUE", .metadata = {{"field", field}}, .retry_after_ms = {}});
 }
 
 int64_t PromptTokens(const Request& request) { return static_cast<int64_t>(request.prompt_ids.size()) * request.n; }
@@ -80,6 +91,8 @@ absl::StatusOr<std::shared_ptr<RequestStream>> FrontDoor::Prepare(GenerateCall c
   ATOLL_RETURN_IF_ERROR(ValidateCall(call, limits));
   if (serving->seats.empty()) return NotReady(serving->not_ready_reason);
   ATOLL_ASSIGN_OR_RETURN(std::vector<int32_t> prompt_ids, PromptIds(call));
+  ATOLL_RETURN_IF_ERROR(AddToolConstraint(call));
+  if (call.constraint) ATOLL_RETURN_IF_ERROR(CheckConstraint(prompt_ids, *call.constraint));
   FillFromRandom(call);
   ATOLL_ASSIGN_OR_RETURN(Request request, MakeRequest(std::move(call), std::move(prompt_ids), limits));
   const int64_t positions = static_cast<int64_t>(request.prompt_ids.size()) + request.max_tokens;
@@ -88,6 +101,31 @@ absl::StatusOr<std::shared_ptr<RequestStream>> FrontDoor::Prepare(GenerateCall c
   const uint64_t first_sequence_id = source_->MintSequenceIds(request.n);
   const StreamSurroundings surroundings{.tokenizer = model_->tokenizer(), .eos_ids = &model_->eos_ids(), .clock = clock_, .observer = this};
   return std::make_shared<RequestStream>(std::move(request), first_sequence_id, surroundings, sink);
+}
+
+bool FrontDoor::BeginsThinking(const std::vector<int32_t>& prompt_ids) const {
+  constexpr size_t kTailTokens = 8;  // as many as a tag may be cut into
+  const absl::StatusOr<std::string> tail = Detokenize({prompt_ids.end() - static_cast<int64_t>(std::min(kTailTokens, prompt_ids.size())), prompt_ids.end()});
+  return tail.ok() && model::EndsInsideThinking(*tail);
+}
+
+absl::Status FrontDoor::AddToolConstraint(GenerateCall& call) const {
+  const auto* chat = std::get_if<ChatPrompt>(&call.input);
+  if (chat == nullptr || !chat->tool_use.offered()) return absl::OkStatus();
+  if (call.constraint) return InvalidField("response_format", "other than text is not supported beside tools; with tool_choice none it is");
+  ATOLL_ASSIGN_OR_RETURN(const model::Tokenizer* tokenizer, model_->ForText());
+  const auto control_tokens = [tokenizer](std::string_view content) { return tokenizer->IdOf(content); };
+  ATOLL_ASSIGN_OR_RETURN(call.constraint, ConstraintOfTools(chat->tool_use, model_->tool_call_style(), control_tokens));
+  return absl::OkStatus();
+}
+
+// Attention nodes compile it again; here it is compiled to be refused before anything is spent.
+absl::Status FrontDoor::CheckConstraint(const std::vector<int32_t>& prompt_ids, model::Constraint& constraint) const {
+  ATOLL_ASSIGN_OR_RETURN(const model::Tokenizer* tokenizer, model_->ForText());
+  constraint.after_thinking = BeginsThinking(prompt_ids);
+  const auto control_tokens = [tokenizer](std::string_view content) { return tokenizer->IdOf(content); };
+  const auto compiled = model::grammar::Grammar::Compile(constraint, control_tokens);
+  return compiled.ok() ? absl::OkStatus() : RefusedConstraint(compiled.status(), constraint);
 }
 
 void FrontDoor::FillFromRandom(GenerateCall& call) {
@@ -104,7 +142,9 @@ absl::StatusOr<std::vector<int32_t>> FrontDoor::ChatIds(const ChatPrompt& chat) 
     return InvalidField("chat.thinking", absl::StrCat("the model's chat format (", std::string(format->name()), ") has no thinking mode"));
   }
   const model::ChatOptions options{.add_generation_prompt = true, .thinking = chat.thinking.value_or(false)};
-  ATOLL_ASSIGN_OR_RETURN(const model::RenderedChat rendered, format->Render(chat.messages, options));
+  std::vector<model::ChatMessage> messages = chat.messages;
+  if (chat.tool_use.offered()) model::AddToolPrompt(chat.tool_use.tools, model_->tool_call_style(), messages);
+  ATOLL_ASSIGN_OR_RETURN(const model::RenderedChat rendered, format->Render(messages, options));
   return rendered.Encode(*tokenizer, model::AddedTokens::kPlainText);
 }
 

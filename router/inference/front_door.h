@@ -57,6 +57,9 @@ class FrontDoor final : public RequestObserver {
   absl::StatusOr<std::vector<int32_t>> Tokenize(const TokenizeCall& call) const;
   absl::StatusOr<std::string> Detokenize(const std::vector<int32_t>& ids) const;
 
+  // Whether a model with this prompt begins inside its thinking.
+  bool BeginsThinking(const std::vector<int32_t>& prompt_ids) const;
+
   const ServedModel& model() const { return *model_; }
   // The model's, or the shortest that an attention node was started with.
   int32_t context_length() const { return ContextLength(*source_->serving()); }
@@ -85,6 +88,8 @@ class FrontDoor final : public RequestObserver {
   int32_t ContextLength(const Serving& serving) const;
   absl::StatusOr<std::vector<int32_t>> PromptIds(const GenerateCall& call) const;
   absl::StatusOr<std::vector<int32_t>> ChatIds(const ChatPrompt& chat) const;
+  absl::Status AddToolConstraint(GenerateCall& call) const;
+  absl::Status CheckConstraint(const std::vector<int32_t>& prompt_ids, model::Constraint& constraint) const;
   void FillFromRandom(GenerateCall& call);
   absl::Status Admit(const std::shared_ptr<RequestStream>& stream);
   std::vector<std::shared_ptr<RequestStream>> RunningStreams() const;

@@ -97,6 +97,8 @@ GenerateCall ReadCall(const v1::GenerateRequest& from) {
   }
   call.sampling = ReadSampling(from.sampling());
   call.stopping = ReadStopping(from.stopping());
+  if (from.has_json_schema()) call.constraint = model::Constraint{.kind = model::JsonSchema{from.json_schema()}};
+  if (from.json_object()) call.constraint = model::Constraint{.kind = model::JsonObject{}};
   if (from.has_n()) call.n = from.n();
   if (from.has_logprobs()) call.logprobs = from.logprobs();
   return call;

@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <utility>
 
+#include "model/chat/tool_prompt.h"
 #include "model/shard_plan.h"
 
 namespace atoll::router {
@@ -38,14 +39,18 @@ ServedModel::ServedModel(std::string name, std::unique_ptr<model::Checkpoint> ch
   if (tokenizer_.tokenizer() == nullptr) return;
   chat_ = model::ChatFormatOf(tokenizer_.tokenizer()->config());
   token_bytes_max_ = TokenBytesMax(*tokenizer_.tokenizer());
+  tool_call_style_ = model::StyleOfTemplate(tokenizer_.tokenizer()->config().chat_template.value_or(""));
 }
 
-absl::StatusOr<ServedModel> ServedModel::Load(const std::string& directory, std::string name) {
+absl::StatusOr<ServedModel> ServedModel::Load(const std::string& directory, std::string name, const std::string& tool_call_parser) {
   ATOLL_ASSIGN_OR_RETURN(std::unique_ptr<model::Checkpoint> checkpoint, model::Checkpoint::Open(directory));
   const model::TokenizerLimits limits{.ids_max = checkpoint->config().vocab_size};
   ATOLL_ASSIGN_OR_RETURN(model::FolderTokenizer tokenizer, model::FolderTokenizer::Load(directory, limits));
   if (name.empty()) name = FolderName(directory);
-  return ServedModel(std::move(name), std::move(checkpoint), std::move(tokenizer));
+  ServedModel model(std::move(name), std::move(checkpoint), std::move(tokenizer));
+  if (tool_call_parser == "deepseek_v3") model.tool_call_style_ = model::ToolCallStyle::kDeepSeekV3;
+  if (tool_call_parser == "deepseek_v31") model.tool_call_style_ = model::ToolCallStyle::kDeepSeekV31;
+  return model;
 }
 
 ExpertsToPlace ServedModel::experts() const {

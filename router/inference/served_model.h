@@ -9,6 +9,7 @@
 
 #include "base/status.h"
 #include "model/chat/chat_format.h"
+#include "model/grammar/constraint.h"
 #include "model/checkpoint.h"
 #include "model/tokenizer/folder_tokenizer.h"
 #include "router/placement/experts_to_place.h"
@@ -18,8 +19,9 @@ namespace atoll::router {
 // Immutable after Load; any thread may use it.
 class ServedModel {
  public:
-  // `name` is what clients call it; empty: the folder's own name. Errors say which file is wrong.
-  static absl::StatusOr<ServedModel> Load(const std::string& directory, std::string name);
+  // `name` is what clients call it; empty: the folder's own name. `tool_call_parser`: auto (as the chat template has it), deepseek_v3 or
+  // deepseek_v31. Errors say which file is wrong.
+  static absl::StatusOr<ServedModel> Load(const std::string& directory, std::string name, const std::string& tool_call_parser = "auto");
 
   const std::string& name() const { return name_; }
   const model::ModelConfig& config() const { return checkpoint_->config(); }
@@ -31,6 +33,9 @@ class ServedModel {
   // FAILED_PRECONDITION with the reason where there is none.
   absl::StatusOr<const model::Tokenizer*> ForText() const { return tokenizer_.ForText(); }
   absl::StatusOr<const model::ChatFormat*> ForChat() const;
+
+  // How it writes that it calls a tool.
+  model::ToolCallStyle tool_call_style() const { return tool_call_style_; }
 
   // generation_config.json's, else config.json's.
   const std::vector<int32_t>& eos_ids() const { return eos_ids_; }
@@ -46,6 +51,7 @@ class ServedModel {
   absl::StatusOr<std::unique_ptr<const model::ChatFormat>> chat_;
   std::vector<int32_t> eos_ids_;
   int64_t token_bytes_max_ = 1;
+  model::ToolCallStyle tool_call_style_ = model::ToolCallStyle::kDeepSeekV31;
 };
 
 }  // namespace atoll::router

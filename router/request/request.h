@@ -11,6 +11,8 @@
 #include <vector>
 
 #include "model/chat/chat_format.h"
+#include "model/chat/tool_prompt.h"
+#include "model/grammar/constraint.h"
 
 namespace atoll::router {
 
@@ -18,9 +20,22 @@ struct TextPrompt {
   std::string text;
 };
 
+enum class ToolChoice { kNone, kAuto, kRequired, kNamed };
+
+// Tools that the model may call, or has to.
+struct ToolUse {
+  std::vector<model::Tool> tools;
+  ToolChoice choice = ToolChoice::kNone;
+  std::string named;          // of kNamed
+  bool parallel = true;       // more than one call in an answer
+
+  bool offered() const { return choice != ToolChoice::kNone && !tools.empty(); }
+};
+
 struct ChatPrompt {
   std::vector<model::ChatMessage> messages;
   std::optional<bool> thinking;
+  ToolUse tool_use = {};
 };
 
 using TokenPrompt = std::vector<int32_t>;
@@ -58,6 +73,7 @@ struct GenerateCall {
   std::optional<int32_t> logprobs;
   bool prompt_logprobs = false;        // of the prompt's tokens too; needs logprobs
   std::optional<int64_t> deadline_ms;  // that are left; nothing: the client set none
+  std::optional<model::Constraint> constraint;  // of the generated text
 };
 
 // Every field set and in range.
@@ -89,6 +105,7 @@ struct Request {
   int32_t logprobs = -1;  // alternatives per token; -1: none asked for
   bool prompt_logprobs = false;
   int64_t deadline_ms = 0;  // from admission on
+  std::optional<model::Constraint> constraint;
 };
 
 }  // namespace atoll::router

@@ -103,6 +103,7 @@ absl::Status CheckChat(const ChatPrompt& chat, const RequestLimits& limits) {
   if (chat.messages.empty()) return InvalidField("chat.messages", "must have at least one message");
   size_t bytes = 0;
   for (const model::ChatMessage& message : chat.messages) bytes += message.content ? message.content->size() : 0;
+  for (const model::Tool& tool : chat.tool_use.tools) bytes += tool.name.size() + tool.description.size() + tool.parameters.size();
   return CheckTextBytes("chat", bytes, limits);
 }
 
@@ -213,6 +214,7 @@ absl::StatusOr<Request> MakeRequest(GenerateCall call, std::vector<int32_t> prom
   request.keep_special_tokens = call.stopping.keep_special_tokens;
   request.logprobs = call.logprobs.value_or(-1);
   request.prompt_logprobs = call.prompt_logprobs && request.logprobs >= 0;
+  request.constraint = std::move(call.constraint);
   request.deadline_ms = std::min(call.deadline_ms.value_or(limits.deadline_ms_max), limits.deadline_ms_max);
   return request;
 }

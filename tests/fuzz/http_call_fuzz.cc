@@ -32,8 +32,9 @@ void Validate(const absl::StatusOr<http::ApiCall>& call) {
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   http::Json body;
-  if (!http::ParseJson({reinterpret_cast<const char*>(data), size}, body).ok()) return 0;
-  Validate(http::ReadCompletionCall(body));
-  Validate(http::ReadChatCall(body));
+  const std::string_view text(reinterpret_cast<const char*>(data), size);
+  if (!http::ParseJson(text, body).ok()) return 0;
+  Validate(http::ReadCompletionCall(body, text));
+  Validate(http::ReadChatCall(body, text));
   return 0;
 }

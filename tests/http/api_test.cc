@@ -16,8 +16,8 @@
 namespace atoll::router::http {
 namespace {
 
-absl::StatusOr<ApiCall> Completion(const std::string& body) { return ReadCompletionCall(Json::parse(body)); }
-absl::StatusOr<ApiCall> Chat(const std::string& body) { return ReadChatCall(Json::parse(body)); }
+absl::StatusOr<ApiCall> Completion(const std::string& body) { return ReadCompletionCall(Json::parse(body), body); }
+absl::StatusOr<ApiCall> Chat(const std::string& body) { return ReadChatCall(Json::parse(body), body); }
 
 // "field: code" of the refusal; empty when it was none.
 std::string RefusalOf(const absl::StatusOr<ApiCall>& call) {
@@ -89,9 +89,8 @@ TEST(CompletionCallTest, EchoWithLogprobsAsksForThePromptsToo) {
 }
 
 TEST(CompletionCallTest, RefusesByNameWhatItDoesNotDo) {
-  for (const char* field : {R"("suffix":"x")", R"("best_of":3)", R"("use_beam_search":true)", R"("prompt_logprobs":1)", R"("guided_json":{})",
-                            R"("allowed_token_ids":[1])", R"("truncate_prompt_tokens":5)", R"("add_special_tokens":false)",
-                            R"("response_format":{"type":"json_object"})", R"("structured_outputs":{"json":{}})"}) {
+  for (const char* field : {R"("suffix":"x")", R"("best_of":3)", R"("use_beam_search":true)", R"("prompt_logprobs":1)",
+                            R"("allowed_token_ids":[1])", R"("truncate_prompt_tokens":5)", R"("add_special_tokens":false)", R"("guided_regex":"a")"}) {
     const std::string name = std::string(field).substr(1, std::string(field).find('"', 1) - 1);
     EXPECT_EQ(RefusalOf(Completion(std::string(R"({"prompt":"a",)") + field + "}")), name + ": unsupported_value");
   }
@@ -136,9 +135,17 @@ TEST(ChatCallTest, RefusesByName) {
   EXPECT_EQ(with(R"("chat_template":"{{x}}")"), "chat_template: unsupported_value");
   EXPECT_EQ(with(R"("chat_template_kwargs":{"enable_thinking":true})"), "chat_template_kwargs.enable_thinking: unsupported_value");
   EXPECT_EQ(with(R"("chat_template_kwargs":{"thinking":1})"), "chat_template_kwargs.thinking: invalid_value");
-  EXPECT_EQ(with(R"("tools":[{"type":"function","function":{"name":"f"}}])"), "tools: unsupported_value");
-  EXPECT_EQ(with(R"("tool_choice":"required")"), "tool_choice: unsupported_value");
-  EXPECT_EQ(with(R"("response_format":{"type":"json_schema"})"), "response_format: unsupported_value");
+  EXPECT_EQ(with(R"("tools":[{"type":"retrieval"}])"), "tools[0].type: unsupported_value");
+  EXPECT_EQ(with(R"("tools":[{"type":"function","function":{"name":"a b"}}])"), "tools[0].function.name: invalid_value");
+  EXPECT_EQ(with(R"("tools":[{"function":{"name":"f"}},{"function":{"name":"f"}}])"), "tools[1].function.name: invalid_value");
+  EXPECT_EQ(with(R"("tools":[{"function":{"name":"f"}}],"tool_choice":{"type":"function","function":{"name":"g"}})"), "tool_choice: invalid_value");
+  EXPECT_EQ(with(R"("tools":[{"function":{"name":"f"}}],"tool_choice":"any")"), "tool_choice: invalid_value");
+  EXPECT_EQ(with(R"("tool_choice":"required")"), "tool_choice: invalid_value");
+  EXPECT_EQ(with(R"("functions":[{"name":"f"}])"), "functions: unsupported_value");
+  EXPECT_EQ(with(R"("response_format":{"type":"json_schema"})"), "response_format.json_schema: invalid_value");
+  EXPECT_EQ(with(R"("response_format":{"type":"json_schema","json_schema":{"name":"n"}})"), "response_format.json_schema.schema: invalid_value");
+  EXPECT_EQ(with(R"("response_format":{"type":"regex"})"), "response_format.type: unsupported_value");
+  EXPECT_EQ(with(R"("response_format":{"type":"json_object"},"guided_json":{})"), "response_format: invalid_value");
   EXPECT_EQ(with(R"("reasoning_effort":"high")"), "reasoning_effort: unsupported_value");
   EXPECT_EQ(with(R"("top_logprobs":2)"), "top_logprobs: invalid_value");
   EXPECT_EQ(with(R"("logprobs":true,"top_logprobs":21)"), "top_logprobs: invalid_value");
@@ -233,8 +240,6 @@ TEST(ReasoningSplitTest, DependsOnTheTextAloneNotOnItsPieces) {
   EXPECT_EQ(reasoning, "hm ");
   unfinished.Flush(reasoning);
   EXPECT_EQ(reasoning, "hm </thi");
-  EXPECT_TRUE(EndsInsideThinking("<|Assistant|><think>\n"));
-  EXPECT_FALSE(EndsInsideThinking("<|Assistant|></think>"));
 }
 
 TEST(ApiKeysTest, KnowsItsKeysAndNothingElse) {

@@ -4,6 +4,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(
 import re
 import openai
 import local_cluster
+import structured_client
 from local_cluster import Cluster, expect, main, wait_until
 
 PROMPT = 'Once upon a time there was a little girl'
@@ -78,8 +79,8 @@ def errors_are_its_own_exceptions():
         expect(refused(openai.NotFoundError, lambda: api.embeddings.create(model='tales', input='a')), 'embeddings')
         error = refused(openai.BadRequestError, lambda: api.chat.completions.create(model='tales', messages=[{'role': 'user', 'content': [{'type': 'image_url', 'image_url': {'url': 'http://127.0.0.1/x.png'}}]}]))
         expect(error.param == 'messages[0].content[0].type', error)
-        error = refused(openai.BadRequestError, lambda: api.chat.completions.create(model='tales', messages=MESSAGES, tools=[{'type': 'function', 'function': {'name': 'f'}}]))
-        expect(error.code == 'unsupported_value' and error.param == 'tools', error)
+        error = refused(openai.BadRequestError, lambda: api.chat.completions.create(model='tales', messages=MESSAGES, functions=[{'name': 'f'}]))
+        expect(error.code == 'unsupported_value' and error.param == 'functions', error)
         running = api.completions.create(model='tales', prompt=PROMPT, max_tokens=1900, stream=True, extra_body={'ignore_eos': True})
         next(iter(running))
         error = refused(openai.RateLimitError, lambda: api.completions.create(model='tales', prompt='a'))
@@ -113,4 +114,4 @@ def many_at_once_and_cancelled():
         wait_until(lambda: c.pages_in_use() == 0, 10, 'a cancelled call frees its pages')
 
 
-main([models_completions_and_chats, stops_choices_and_extras, logprobs, errors_are_its_own_exceptions, many_at_once_and_cancelled])
+main([models_completions_and_chats, stops_choices_and_extras, logprobs, errors_are_its_own_exceptions, many_at_once_and_cancelled, *structured_client.TESTS])

@@ -48,6 +48,29 @@ TEST_F(GenerateTest, DefaultsComeFromTheModelAndReachTheNode) {
   EXPECT_LE(submit.deadline_ms(), 25000u);  // the wire rounds a deadline up
 }
 
+TEST_F(GenerateTest, AConstraintReachesTheNodeOrIsRefusedBeforeIt) {
+  attention_->StartStepping();
+  v1::GenerateRequest request = OfIds({1, 2, 3}, 2);
+  request.set_json_schema(R"({"type":"object","properties":{"b":{},"a":{}}})");
+  ASSERT_TRUE(Generate(request).status.ok());
+  EXPECT_EQ(attention_->submitted()[0].constraint().json_schema(), request.json_schema());
+  EXPECT_FALSE(attention_->submitted()[0].constraint().after_thinking());
+  request.set_json_object(true);
+  ASSERT_TRUE(Generate(request).status.ok());
+  EXPECT_TRUE(attention_->submitted()[1].constraint().json_object());
+  request.mutable_token_ids()->add_ids(4094);  // <think>
+  ASSERT_TRUE(Generate(request).status.ok());
+  EXPECT_TRUE(attention_->submitted()[2].constraint().after_thinking());
+  request.set_json_schema(R"({"type":"string","pattern":"a"})");
+  const Answer unsupported = Generate(request);
+  EXPECT_TRUE(absl::IsInvalidArgument(unsupported.status)) << unsupported.status;
+  EXPECT_EQ(unsupported.reason(), "UNSUPPORTED_VALUE");
+  EXPECT_THAT(std::string(unsupported.status.message()), testing::HasSubstr("json_schema: $: the keyword \"pattern\""));
+  request.set_json_schema("{");
+  EXPECT_EQ(Generate(request).reason(), "INVALID_FIELD");
+  EXPECT_EQ(attention_->submitted().size(), 3u);
+}
+
 TEST_F(GenerateTest, TextIsTokenizedWithBosAndChatRendered) {
   attention_->StartStepping();
   v1::GenerateRequest request;

@@ -39,7 +39,9 @@ void AppendList(const Entries& entries, std::string& out, const Append& append) 
 
 void AppendFinish(const AnswerChoice& choice, std::string& out) {
   out += ",\"finish_reason\":";
-  out += !choice.finish ? "null" : *choice.finish == FinishReason::kStop ? "\"stop\"" : "\"length\"";
+  if (!choice.finish) out += "null";
+  else if (*choice.finish == FinishReason::kLength) out += "\"length\"";
+  else out += choice.called ? "\"tool_calls\"" : "\"stop\"";
   if (!choice.finish) return;
   out += ",\"stop_reason\":";
   if (!choice.stop_string.empty()) {
@@ -58,7 +60,7 @@ int64_t CountCharacters(std::string_view text) {
 }
 
 AnswerText::AnswerText(const AnswerOptions& options, const AnswerFacts& facts, const model::Tokenizer* tokenizer)
-    : options_(options), tokenizer_(tokenizer) {
+    : options_(options), tokenizer_(tokenizer), call_ids_("call_" + facts.id.substr(facts.id.rfind('-') + 1) + "_") {
   head_ = "{\"id\":";
   AppendJsonString(facts.id, head_);
   head_.append(",\"object\":\"").append(ObjectName(options)).append("\",\"created\":");
@@ -139,10 +141,45 @@ void AnswerText::AppendContent(const AnswerChoice& choice, bool in_event, std::s
   }
   if (!choice.text.empty() || !in_event || (choice.first && choice.reasoning.empty())) {
     out.append(separator).append("\"content\":");
-    AppendJsonString(choice.text, out);
+    if (choice.text.empty() && !choice.calls.empty()) out += "null";
+    else AppendJsonString(choice.text, out);
+    separator = ",";
+  }
+  if (!choice.calls.empty()) {
+    out += separator;
+    AppendCalls(choice, in_event, out);
   }
   if (!in_event) out += ",\"refusal\":null";
   out += '}';
+}
+
+// The id and the name stand where a call begins.
+void AnswerText::AppendCalls(const AnswerChoice& choice, bool in_event, std::string& out) const {
+  out += "\"tool_calls\":";
+  AppendList(choice.calls, out, [&](const model::ToolCallPiece& call) {
+    out += '{';
+    if (in_event) {
+      out += "\"index\":";
+      AppendJsonInt(call.index, out);
+      out += ',';
+    }
+    if (!call.name.empty()) {
+      out.append("\"id\":\"").append(call_ids_);
+      AppendJsonInt(choice.index, out);
+      out += '_';
+      AppendJsonInt(call.index, out);
+      out += "\",\"type\":\"function\",";
+    }
+    out += "\"function\":{";
+    if (!call.name.empty()) {
+      out += "\"name\":";
+      AppendJsonString(call.name, out);
+      out += ',';
+    }
+    out += "\"arguments\":";
+    AppendJsonString(call.arguments, out);
+    out += "}}";
+  });
 }
 
 void AnswerText::AppendLogprobs(const AnswerChoice& choice, std::string& out) const {

@@ -9,6 +9,7 @@
 #include <string_view>
 #include <vector>
 
+#include "model/chat/tool_call_reader.h"
 #include "model/tokenizer/tokenizer.h"
 #include "router/http/api/api_call.h"
 #include "router/request/choice_stream.h"
@@ -33,6 +34,8 @@ struct AnswerChoice {
   int32_t index = 0;
   std::string_view text = {};
   std::string_view reasoning = {};  // of a chat whose model thinks aloud; comes before the text
+  std::span<const model::ToolCallPiece> calls = {};  // of a chat with tools; come after the text. Whole: each in one piece
+  bool called = false;                               // a tool was called, in this or before
   std::span<const SampledToken> tokens = {};  // a log-probability that nobody knows is NaN
   std::optional<FinishReason> finish = {};
   std::string_view stop_string = {};       // that ended it
@@ -61,6 +64,7 @@ class AnswerText {
  private:
   void AppendChoice(const AnswerChoice& choice, bool in_event, std::string& out) const;
   void AppendContent(const AnswerChoice& choice, bool in_event, std::string& out) const;
+  void AppendCalls(const AnswerChoice& choice, bool in_event, std::string& out) const;
   void AppendLogprobs(const AnswerChoice& choice, std::string& out) const;
   void AppendCompletionLogprobs(const AnswerChoice& choice, std::string& out) const;
   void AppendChatLogprobs(const AnswerChoice& choice, std::string& out) const;
@@ -70,7 +74,8 @@ class AnswerText {
 
   const AnswerOptions options_;
   const model::Tokenizer* const tokenizer_;
-  std::string head_;  // of every object, up to its choices
+  std::string head_;      // of every object, up to its choices
+  std::string call_ids_;  // what the ids of calls begin with
 };
 
 // Characters of UTF-8 text, whole or not: bytes that begin one.

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "router/http/json/json_fields.h"
@@ -33,10 +34,11 @@ struct ApiCall {
 };
 
 // INVALID_ARGUMENT names the field that is wrong or asks for what is not offered.
-absl::StatusOr<ApiCall> ReadCompletionCall(const Json& body);
-absl::StatusOr<ApiCall> ReadChatCall(const Json& body);
+// `text` is what `body` was parsed from.
+absl::StatusOr<ApiCall> ReadCompletionCall(const Json& body, std::string_view text);
+absl::StatusOr<ApiCall> ReadChatCall(const Json& body, std::string_view text);
 
-// The messages of a chat, for /tokenize too.
-absl::StatusOr<ChatPrompt> ReadChatPrompt(JsonFields& fields);
+// The messages and tools of a chat, for /tokenize too.
+absl::StatusOr<ChatPrompt> ReadChatPrompt(JsonFields& fields, std::string_view text);
 
 }  // namespace atoll::router::http

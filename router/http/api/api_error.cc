@@ -49,6 +49,7 @@ std::string ParamOf(std::string field) {
     if (field.starts_with(prefix)) return field.substr(prefix.size());
   }
   if (field == "text" || field == "token_ids" || field == "input") return "prompt";
+  if (field == "json_schema") return "response_format.json_schema.schema";
   if (field == "chat" || field == "chat.messages") return "messages";
   if (field == "chat.thinking") return "chat_template_kwargs.thinking";
   return field;

@@ -5,6 +5,7 @@
 #include "absl/strings/str_cat.h"
 #include "router/http/api/api_call.h"
 #include "router/http/api/shared_fields.h"
+#include "router/http/api/tool_fields.h"
 #include "router/request/validation.h"
 
 namespace atoll::router::http {
@@ -67,6 +68,8 @@ model::ChatMessage ReadMessage(const Json& value, size_t index, JsonFields& chat
   }
   message.content = ReadContent(fields);
   message.tool_calls = ReadToolCalls(fields);
+  // Clients write an empty content beside calls where they mean none.
+  if (!message.tool_calls.empty() && message.content == "") message.content.reset();
   if (!message.content && message.tool_calls.empty()) fields.Fail("content", "must be given, except beside tool_calls");
   chat.Merge(fields.status());
   return message;
@@ -85,14 +88,10 @@ std::optional<bool> ReadThinking(JsonFields& chat) {
 }
 
 void RefuseUnsupportedOfChat(JsonFields& fields) {
-  for (const char* name : {"tools", "functions"}) {
-    const Json* value = fields.Any(name);
-    if (value != nullptr && !value->empty()) fields.Refuse(name, "calling tools is not supported here; leave it out");
-  }
-  for (const char* name : {"tool_choice", "function_call"}) {
-    const Json* value = fields.Any(name);
-    if (value != nullptr && *value != "none" && *value != "auto") fields.Refuse(name, "calling tools is not supported here; leave it out");
-  }
+  const Json* functions = fields.Any("functions");
+  if (functions != nullptr && !functions->empty()) fields.Refuse("functions", "is not supported; send tools");
+  const Json* function_call = fields.Any("function_call");
+  if (function_call != nullptr && *function_call != "none" && *function_call != "auto") fields.Refuse("function_call", "is not supported; send tool_choice");
   const Json* modalities = fields.Any("modalities");
   if (modalities != nullptr && *modalities != Json::array({"text"})) fields.Refuse("modalities", "only [\"text\"] is supported here");
   for (const char* name : {"audio", "prediction", "web_search_options", "documents", "reasoning_effort", "thinking"}) {
@@ -113,8 +112,9 @@ std::optional<int32_t> ReadLogprobs(JsonFields& fields) {
 
 }  // namespace
 
-absl::StatusOr<ChatPrompt> ReadChatPrompt(JsonFields& fields) {
+absl::StatusOr<ChatPrompt> ReadChatPrompt(JsonFields& fields, std::string_view text) {
   ChatPrompt chat;
+  chat.tool_use = ReadToolUse(fields, text);
   chat.thinking = ReadThinking(fields);
   const Json* messages = fields.Array("messages");
   if (messages == nullptr) fields.Fail("messages", "must be given");
@@ -129,16 +129,16 @@ absl::StatusOr<ChatPrompt> ReadChatPrompt(JsonFields& fields) {
   return chat;
 }
 
-absl::StatusOr<ApiCall> ReadChatCall(const Json& body) {
+absl::StatusOr<ApiCall> ReadChatCall(const Json& body, std::string_view text) {
   JsonFields fields(body, "");
   ApiCall api;
   api.answer.kind = AnswerKind::kChat;
-  GenerateCall call = ReadCall(fields);
+  GenerateCall call = ReadCall(fields, text);
   ReadAnswer(fields, api.answer);
   call.logprobs = api.answer.logprobs = ReadLogprobs(fields);
   RefuseUnsupportedOfChat(fields);
   ATOLL_RETURN_IF_ERROR(fields.status());
-  ATOLL_ASSIGN_OR_RETURN(call.input, ReadChatPrompt(fields));
+  ATOLL_ASSIGN_OR_RETURN(call.input, ReadChatPrompt(fields, text));
   api.calls.push_back(std::move(call));
   api.unknown = fields.Unknown();
   return api;

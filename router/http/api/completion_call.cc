@@ -52,11 +52,11 @@ std::optional<int32_t> ReadLogprobs(JsonFields& fields) {
 
 }  // namespace
 
-absl::StatusOr<ApiCall> ReadCompletionCall(const Json& body) {
+absl::StatusOr<ApiCall> ReadCompletionCall(const Json& body, std::string_view text) {
   JsonFields fields(body, "");
   ApiCall api;
   api.answer.kind = AnswerKind::kCompletion;
-  GenerateCall call = ReadCall(fields);
+  GenerateCall call = ReadCall(fields, text);
   if (!call.stopping.max_tokens) call.stopping.max_tokens = kMaxTokens;
   ReadAnswer(fields, api.answer);
   api.answer.echo = fields.Bool("echo").value_or(false);

@@ -23,7 +23,6 @@ class Generation final : public AnswerHost, public std::enable_shared_from_this<
   void Abort(const absl::Status& status) override;
 
  private:
-  static bool BeginsThinking(const FrontDoor& front_door, const router::Request& request);
   static size_t AddedTokens(const FrontDoor& front_door, const GenerateCall& call);
   absl::StatusOr<std::string> Echoed(const FrontDoor& front_door, const GenerateCall& call) const;
   bool AddUsage(const RequestSummary& summary);
@@ -58,6 +57,8 @@ void Generation::Start(FrontDoor& front_door, ApiCall call) {
     if (!echoed.ok()) status = echoed.status();
     const int32_t n = std::clamp(prompt.n.value_or(1), 1, kChoicesMax);
     sinks_.push_back(std::make_unique<PromptSink>(index, n, echoed.ok() ? *echoed : "", AddedTokens(front_door, prompt)));
+    const auto* chat = std::get_if<ChatPrompt>(&prompt.input);
+    if (chat != nullptr && chat->tool_use.offered()) sinks_.back()->ReadToolCalls(front_door.model().tool_call_style());
     index += n;
   }
   for (size_t i = 0; i < call.calls.size() && status.ok(); ++i) {
@@ -70,7 +71,7 @@ void Generation::Start(FrontDoor& front_door, ApiCall call) {
         sink.stream = stream;
         ended = ended_;
       }
-      if (text_.options().kind == AnswerKind::kChat && BeginsThinking(front_door, stream->request())) sink.SplitReasoning();
+      if (text_.options().kind == AnswerKind::kChat && front_door.BeginsThinking(stream->request().prompt_ids)) sink.SplitReasoning();
       if (ended) stream->Fail(absl::CancelledError("the client has left"));
     });
     if (!status.ok()) sink.Refused();
@@ -78,13 +79,6 @@ void Generation::Start(FrontDoor& front_door, ApiCall call) {
   if (status.ok()) return;
   Abort(status);
   CancelAll(absl::CancelledError("another prompt of the same request has failed"));
-}
-
-bool Generation::BeginsThinking(const FrontDoor& front_door, const router::Request& request) {
-  constexpr size_t kTailTokens = 8;  // as many as a tag may be cut into
-  const std::vector<int32_t>& ids = request.prompt_ids;
-  const absl::StatusOr<std::string> tail = front_door.Detokenize({ids.end() - static_cast<int64_t>(std::min(kTailTokens, ids.size())), ids.end()});
-  return tail.ok() && EndsInsideThinking(*tail);
 }
 
 // Tokens that the tokenizer puts before the client's own text.

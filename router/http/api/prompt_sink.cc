@@ -59,28 +59,45 @@ std::vector<SampledToken> PromptSink::WithPrompt(const ChoiceDelta& delta) const
   return tokens;
 }
 
-// What the delta adds to the choice's text; what it adds to the thinking goes to `reasoning`.
-std::string PromptSink::TakeText(const ChoiceDelta& delta, ChoiceState& choice, std::string& reasoning) {
-  if (!choice.split) return std::exchange(choice.prefix_to_say, {}) + delta.text;
-  std::string content;
-  choice.split->Append(delta.text, reasoning, content);
-  if (delta.finish) choice.split->Flush(reasoning);
-  return content;
+// What the delta adds to the choice: to its thinking, to its text, to its calls.
+PromptSink::Taken PromptSink::TakeText(const ChoiceDelta& delta, ChoiceState& choice) {
+  Taken taken;
+  if (choice.split) {
+    choice.split->Append(delta.text, taken.reasoning, taken.text);
+    if (delta.finish) choice.split->Flush(taken.reasoning);
+  } else {
+    taken.text = std::exchange(choice.prefix_to_say, {}) + delta.text;
+  }
+  if (!choice.tools) return taken;
+  model::ToolCallText parts;
+  choice.tools->Append(taken.text, parts);
+  if (delta.finish) choice.tools->Flush(parts);
+  taken.text = std::move(parts.content);
+  taken.calls = std::move(parts.calls);
+  return taken;
+}
+
+void PromptSink::KeepCalls(std::vector<model::ToolCallPiece> pieces, ChoiceState& choice) {
+  for (model::ToolCallPiece& piece : pieces) {
+    if (choice.calls.empty() || choice.calls.back().index != piece.index) choice.calls.push_back(std::move(piece));
+    else choice.calls.back().arguments += piece.arguments;
+  }
 }
 
 // A first event without text would pass for the first token with some clients.
 void PromptSink::AppendEvent(const ChoiceDelta& delta, ChoiceState& choice, std::string& piece) const {
   const AnswerOptions& options = host_->text().options();
   const int64_t echoed = CountCharacters(choice.prefix_to_say);
-  std::string reasoning;
-  const std::string text = TakeText(delta, choice, reasoning);
-  const bool silent = text.empty() && reasoning.empty() && !delta.finish;
-  if (silent && (!choice.begun || choice.split) && !options.logprobs && !options.return_token_ids) return;
+  const Taken taken = TakeText(delta, choice);
+  const bool silent = taken.empty() && !delta.finish;
+  if (silent && (!choice.begun || choice.split || choice.tools) && !options.logprobs && !options.return_token_ids) return;
   const bool with_prompt = !choice.begun && stream->request().prompt_logprobs;
   const std::vector<SampledToken> tokens = with_prompt ? WithPrompt(delta) : std::vector<SampledToken>();
   const AnswerChoice event{.index = first_index_ + static_cast<int32_t>(delta.index),
-                           .text = text,
-                           .reasoning = reasoning,
+                           .text = taken.text,
+                           .reasoning = taken.reasoning,
+                           .calls = taken.calls,
+                           .called = choice.tools && choice.tools->calls() > 0,
                            .tokens = with_prompt ? tokens : delta.tokens,
                            .finish = delta.finish,
                            .stop_string = delta.stop_string,
@@ -88,14 +105,17 @@ void PromptSink::AppendEvent(const ChoiceDelta& delta, ChoiceState& choice, std:
                            .first = !std::exchange(choice.begun, true),
                            .text_offset = choice.characters + (with_prompt ? 0 : echoed)};
   host_->text().AppendEvent(event, {static_cast<int64_t>(stream->request().prompt_ids.size()), choice.token_count}, piece);
-  choice.characters += CountCharacters(text);
+  choice.characters += CountCharacters(taken.text);
 }
 
 // False when the whole answer grows too large.
 bool PromptSink::Keep(const ChoiceDelta& delta, ChoiceState& choice) {
   const AnswerOptions& options = host_->text().options();
   const bool first = !std::exchange(choice.begun, true);
-  choice.text += TakeText(delta, choice, choice.reasoning);
+  Taken taken = TakeText(delta, choice);
+  choice.text += taken.text;
+  choice.reasoning += taken.reasoning;
+  KeepCalls(std::move(taken.calls), choice);
   if (first && stream->request().prompt_logprobs) {
     choice.tokens = WithPrompt(delta);
   } else if (options.logprobs || options.return_token_ids) {
@@ -114,6 +134,8 @@ void PromptSink::AppendChoices(std::vector<AnswerChoice>& to) const {
     to.push_back({.index = first_index_ + static_cast<int32_t>(i),
                   .text = text,
                   .reasoning = choice.reasoning,
+                  .calls = choice.calls,
+                  .called = !choice.calls.empty(),
                   .tokens = choice.tokens,
                   .finish = choice.finish,
                   .stop_string = choice.stop_string,

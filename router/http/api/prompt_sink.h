@@ -37,6 +37,8 @@ struct ChoiceState {
   std::string text;
   std::string reasoning;
   std::optional<ReasoningSplit> split;  // of a model that begins inside its thinking
+  std::optional<model::ToolCallReader> tools;  // of a chat with tools
+  std::vector<model::ToolCallPiece> calls;     // each in one piece
   std::vector<SampledToken> tokens;
   std::string stop_string;
   std::optional<FinishReason> finish;
@@ -67,6 +69,11 @@ class PromptSink final : public ResponseSink {
     for (ChoiceState& choice : choices_) choice.split.emplace();
   }
 
+  // Likewise: what the text has of calls of tools are calls.
+  void ReadToolCalls(model::ToolCallStyle style) {
+    for (ChoiceState& choice : choices_) choice.tools.emplace(style);
+  }
+
   // Set before the first Write. Shared with the attention client that feeds it.
   std::shared_ptr<RequestStream> stream;
 
@@ -77,7 +84,14 @@ class PromptSink final : public ResponseSink {
   void AppendEvent(const ChoiceDelta& delta, ChoiceState& choice, std::string& piece) const;
   bool Keep(const ChoiceDelta& delta, ChoiceState& choice);
   std::vector<SampledToken> WithPrompt(const ChoiceDelta& delta) const;
-  static std::string TakeText(const ChoiceDelta& delta, ChoiceState& choice, std::string& reasoning);
+  struct Taken {
+    std::string reasoning, text;
+    std::vector<model::ToolCallPiece> calls;
+
+    bool empty() const { return reasoning.empty() && text.empty() && calls.empty(); }
+  };
+  static Taken TakeText(const ChoiceDelta& delta, ChoiceState& choice);
+  static void KeepCalls(std::vector<model::ToolCallPiece> pieces, ChoiceState& choice);
   std::optional<int32_t> StopToken(const ChoiceState& choice) const;
 
   const int32_t first_index_;

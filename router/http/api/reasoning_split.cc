@@ -2,11 +2,6 @@
 
 namespace atoll::router::http {
 
-bool EndsInsideThinking(std::string_view text) {
-  while (!text.empty() && (text.back() == '\n' || text.back() == ' ')) text.remove_suffix(1);
-  return text.ends_with("<think>");
-}
-
 void ReasoningSplit::Append(std::string_view text, std::string& reasoning, std::string& content) {
   while (!answers_ && !text.empty()) {
     answers_ = tag_.Append(text.substr(0, 1), reasoning);

@@ -10,9 +10,6 @@
 
 namespace atoll::router::http {
 
-// Whether a prompt that ends with `text` makes the model begin inside its thinking.
-bool EndsInsideThinking(std::string_view text);
-
 // Of one choice; owned by one thread at a time. The result depends on the text alone, not on how it was cut into pieces.
 class ReasoningSplit {
  public:

@@ -4,6 +4,7 @@
 
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "router/http/api/constraint_fields.h"
 #include "router/request/validation.h"
 
 namespace atoll::router::http {
@@ -26,8 +27,6 @@ constexpr Unsupported kUnsupported[] = {
     {"prompt_logprobs", Neutral::kNothing},
     {"allowed_token_ids", Neutral::kEmpty},
     {"bad_words", Neutral::kEmpty},
-    {"structured_outputs", Neutral::kNothing},
-    {"guided_json", Neutral::kNothing},
     {"guided_regex", Neutral::kNothing},
     {"guided_choice", Neutral::kNothing},
     {"guided_grammar", Neutral::kNothing},
@@ -144,19 +143,12 @@ void RefuseUnsupported(JsonFields& fields) {
 
 void Ignore(JsonFields& fields) {
   for (const char* name : {"user", "metadata", "store", "service_tier", "safety_identifier", "prompt_cache_key", "separate_reasoning",
-                           "stream_reasoning", "parallel_tool_calls", "cache_salt", "vllm_xargs"}) {
+                           "stream_reasoning", "cache_salt", "vllm_xargs"}) {
     fields.Any(name);
   }
 }
 
-void ReadResponseFormat(JsonFields& fields) {
-  const Json* format = fields.Object("response_format");
-  if (format == nullptr) return;
-  const auto type = format->find("type");
-  if (type == format->end() || *type != "text") fields.Refuse("response_format", "only {\"type\": \"text\"} is supported here");
-}
-
-GenerateCall ReadCall(JsonFields& fields) {
+GenerateCall ReadCall(JsonFields& fields, std::string_view text) {
   GenerateCall call;
   call.model = fields.Text("model").value_or("");
   call.request_id = fields.Text("request_id").value_or("");
@@ -165,7 +157,7 @@ GenerateCall ReadCall(JsonFields& fields) {
   call.n = Narrow(fields, "n");
   const std::optional<int64_t> best_of = fields.Int("best_of");
   if (best_of && *best_of != call.n.value_or(1)) fields.Refuse("best_of", "is supported only where it equals n");
-  ReadResponseFormat(fields);
+  call.constraint = ReadConstraint(fields, text);
   RefuseUnsupported(fields);
   Ignore(fields);
   return call;

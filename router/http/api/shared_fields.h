@@ -16,10 +16,7 @@ void RefuseUnsupported(JsonFields& fields);
 // Known fields that change nothing here.
 void Ignore(JsonFields& fields);
 
-// A response_format other than plain text is refused.
-void ReadResponseFormat(JsonFields& fields);
-
-// model, n, request_id and deadline aside, the call for one prompt.
-GenerateCall ReadCall(JsonFields& fields);
+// model, n, request_id and deadline aside, the call for one prompt. `text`: the body as it was written.
+GenerateCall ReadCall(JsonFields& fields, std::string_view text);
 
 }  // namespace atoll::router::http

@@ -54,7 +54,7 @@ class OpenAiApi {
   void Generate(AnswerKind kind, const Request& request, std::shared_ptr<Exchange> exchange) {
     Json body;
     if (const absl::Status status = ParseJson(request.body, body); !status.ok()) return exchange->Respond(ErrorResponse(status));
-    absl::StatusOr<ApiCall> call = kind == AnswerKind::kChat ? ReadChatCall(body) : ReadCompletionCall(body);
+    absl::StatusOr<ApiCall> call = kind == AnswerKind::kChat ? ReadChatCall(body, request.body) : ReadCompletionCall(body, request.body);
     if (call.ok() && !call->unknown.empty()) call = OnUnknown(*std::move(call));
     if (!call.ok()) return exchange->Respond(ErrorResponse(call.status()));
     const std::string id = absl::StrCat(kind == AnswerKind::kChat ? "chatcmpl-" : "cmpl-", MintId());

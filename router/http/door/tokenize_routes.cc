@@ -19,13 +19,13 @@ absl::Status CheckModel(JsonFields& fields, const FrontDoor& front_door) {
                        {.reason = "MODEL_NOT_FOUND", .metadata = {}, .retry_after_ms = {}});
 }
 
-absl::StatusOr<FrontDoor::TokenizeCall> ReadTokenizeCall(JsonFields& fields) {
+absl::StatusOr<FrontDoor::TokenizeCall> ReadTokenizeCall(JsonFields& fields, std::string_view text) {
   FrontDoor::TokenizeCall call;
   const std::optional<std::string> prompt = fields.Text("prompt");
   call.add_bos = fields.Bool("add_special_tokens").value_or(true);
   if (fields.Any("messages") != nullptr) {
     if (prompt) fields.Fail("prompt", "must not stand beside messages");
-    ATOLL_ASSIGN_OR_RETURN(call.input, ReadChatPrompt(fields));
+    ATOLL_ASSIGN_OR_RETURN(call.input, ReadChatPrompt(fields, text));
     return call;
   }
   if (!prompt && fields.status().ok()) fields.Fail("prompt", "must be given, or messages");
@@ -47,7 +47,7 @@ absl::StatusOr<std::string> Tokenize(const FrontDoor& front_door, const std::str
   JsonFields fields(body, "");
   ATOLL_RETURN_IF_ERROR(CheckModel(fields, front_door));
   const bool with_strings = fields.Bool("return_token_strs").value_or(false);
-  ATOLL_ASSIGN_OR_RETURN(const FrontDoor::TokenizeCall call, ReadTokenizeCall(fields));
+  ATOLL_ASSIGN_OR_RETURN(const FrontDoor::TokenizeCall call, ReadTokenizeCall(fields, text));
   ATOLL_ASSIGN_OR_RETURN(const std::vector<int32_t> ids, front_door.Tokenize(call));
   std::string out = absl::StrCat("{\"count\":", ids.size(), ",\"max_model_len\":", front_door.context_length(), ",\"tokens\":[");
   AppendIds(ids, out);
