@@ -55,7 +55,7 @@ TEST(ToolPrompt, KeepsApartWhatTheClientWrote) {
     bool tag_of_format = false, user_of_client = false;
     for (const ChatPiece& piece : chat->pieces()) {
       const bool of_format = piece.origin == ChatPiece::Origin::kFormat;
-      if (!of_format) EXPECT_EQ(piece.text.find("<｜tool▁calls▁begin｜>"), std::string::npos);
+      EXPECT_TRUE(of_format || piece.text.find("<｜tool▁calls▁begin｜>") == std::string::npos);
       user_of_client |= !of_format && piece.text.find("<｜User｜>") != std::string::npos;
       tag_of_format |= of_format && piece.text.find("<｜tool▁calls▁begin｜>") != std::string::npos;
     }

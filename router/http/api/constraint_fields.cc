@@ -11,7 +11,7 @@ namespace {
 using model::Constraint;
 
 Constraint SchemaAt(std::string_view text, const std::vector<std::string_view>& path) {
-  return {.kind = model::JsonSchema{std::string(MemberText(text, path).value_or(""))}};
+  return {.kind = model::JsonSchema{std::string(TextAtPath(text, path).value_or(""))}};
 }
 
 std::optional<Constraint> ReadResponseFormat(JsonFields& fields, std::string_view text) {

@@ -27,7 +27,7 @@ model::Tool ReadTool(const Json& value, std::string_view text, size_t index, Jso
     tool.description = inner.Text("description").value_or("");
     tool.strict = inner.Bool("strict").value_or(false);
     if (!IsName(tool.name)) inner.Fail("name", absl::StrCat("expected 1 to ", kToolNameBytesMax, " characters of [A-Za-z0-9_.-]"));
-    if (inner.Object("parameters") != nullptr) tool.parameters = std::string(MemberText(text, {"function", "parameters"}).value_or(""));
+    if (inner.Object("parameters") != nullptr) tool.parameters = std::string(TextAtPath(text, {"function", "parameters"}).value_or(""));
     fields.Merge(inner.status());
   }
   chat.Merge(fields.status());

@@ -82,7 +82,7 @@ std::vector<std::string_view> ElementTexts(std::string_view text) {
   return elements;
 }
 
-std::optional<std::string_view> MemberText(std::string_view text, const std::vector<std::string_view>& path) {
+std::optional<std::string_view> TextAtPath(std::string_view text, const std::vector<std::string_view>& path) {
   std::optional<std::string_view> at = text;
   for (const std::string_view name : path) {
     if (at) at = MemberText(*at, name);

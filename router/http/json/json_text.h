@@ -14,6 +14,6 @@ std::optional<std::string_view> MemberText(std::string_view text, std::string_vi
 std::vector<std::string_view> ElementTexts(std::string_view text);
 
 // A member of a member of ...
-std::optional<std::string_view> MemberText(std::string_view text, const std::vector<std::string_view>& path);
+std::optional<std::string_view> TextAtPath(std::string_view text, const std::vector<std::string_view>& path);
 
 }  // namespace atoll::router::http
