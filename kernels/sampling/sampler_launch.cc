@@ -14,6 +14,16 @@ ListPart Append(std::span<const T> from, std::vector<T>* list) {
   return part;
 }
 
+// The ids that are not allowed, as masked ones: few or nearly all, here they are a list.
+void AppendNotAllowed(std::span<const uint64_t> allowed, int64_t vocabulary, DeviceSamplingBatch& batch, ListPart& masked) {
+  for (int64_t id = 0; !allowed.empty() && id < vocabulary; ++id) {
+    const size_t word = static_cast<size_t>(id) / 64;
+    if (word < allowed.size() && (allowed[word] >> (id % 64) & 1) != 0) continue;
+    batch.masked_ids.push_back(static_cast<int32_t>(id));
+    ++masked.count;
+  }
+}
+
 }  // namespace
 
 KernelError DeviceSamplingBatch::Add(const SamplingRow& row, int64_t vocabulary) {
@@ -25,6 +35,7 @@ KernelError DeviceSamplingBatch::Add(const SamplingRow& row, int64_t vocabulary)
                              .sequence_index = row.sequence_index, .position = row.position};
   added.biases = Append(std::span<const LogitBias>(params.logit_bias), &biases);
   added.masked = Append(row.masked_ids, &masked_ids);
+  AppendNotAllowed(row.allowed, vocabulary, *this, added.masked);
   if (row.state != nullptr && params.HasPenalties()) added.seen = Append(row.state->entries(), &seen);
   rows.push_back(added);
   return {};

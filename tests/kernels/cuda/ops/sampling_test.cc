@@ -10,13 +10,14 @@ struct SamplingCase {
   SamplingParams params;
   RowState state = {};
   std::vector<int32_t> masked = {};
+  std::vector<uint64_t> allowed = {};
 };
 
 std::vector<SamplingRow> RowsOf(const std::vector<SamplingCase>& cases, TestMatrix& logits) {
   std::vector<SamplingRow> rows;
   for (size_t i = 0; i < cases.size(); ++i) {
     rows.push_back({.logits = std::span(logits.view().RowAs<float>(static_cast<int64_t>(i)), logits.view().cols), .params = &cases[i].params,
-                    .state = &cases[i].state, .masked_ids = cases[i].masked, .sequence_index = static_cast<uint32_t>(i % 3),
+                    .state = &cases[i].state, .masked_ids = cases[i].masked, .allowed = cases[i].allowed, .sequence_index = static_cast<uint32_t>(i % 3),
                     .position = static_cast<uint32_t>(100 + i)});
   }
   return rows;
@@ -92,6 +93,7 @@ TEST(SamplingOnADevice, BiasesMasksAndPenalties) {
     for (int32_t token : {5, 7, 7, 49}) c.state.AddGenerated(token);
     c.masked = {0, 49};
   }
+  cases[1].allowed = cases[3].allowed = {0x0001F3A5C7};
   std::mt19937 random(1);
   TestMatrix logits(DType::kF32, 4, 50);
   logits.FillNormal(random);
