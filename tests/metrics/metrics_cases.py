@@ -1,5 +1,5 @@
 """The cases of metrics_check."""
-import http.client, io, json, os, re, shutil, subprocess, sys, tempfile, threading, time, urllib.request
+import http.client, io, json, os, re, shutil, signal, subprocess, sys, tempfile, time
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(os.path.dirname(HERE), 'cluster'))
 import local_cluster
@@ -123,6 +123,30 @@ def cancelled_and_late_requests_are_told_apart():
         expect((after('atoll_requests_total', outcome='cancelled'), after('atoll_requests_total', outcome='deadline')) == (1, 1), 'outcomes')
         expect((after('atoll_sequences_total', outcome='abort'), after('atoll_sequences_total', outcome='error')) == (1, 1), 'sequences')
         expect(after('atoll_http_requests_total', handler='/v1/completions', method='POST', status='499') == 1, 'the client left')
+
+
+def preemptions_are_counted():
+    with Cluster('--kv-cache-memory-bytes', '1600000') as c:
+        running = [c.start('--json', prompt=PROMPT, max_tokens=500, ignore_eos=True, seed=i) for i in range(8)]
+        wait_until(lambda: c.read().sum('atoll_kv_cache_usage_ratio') > 0.8, 30, 'the cache is full')
+        for process in running: expect(finish(process, 120)[0] == 0, 'a stream failed')
+        after = c.settled()
+        expect(after.sum('atoll_preemptions_total') > 0, 'nobody was preempted')
+        expect(after('vllm:num_preemptions_total', model_name='tales', engine='0') == after.sum('atoll_preemptions_total'), 'the alias differs')
+        expect(after.sum('atoll_kv_pages_used') == 0 and after('atoll_requests_total', outcome='ok') == 8, 'pages are free again')
+
+
+def a_lost_expert_node_is_seen():
+    with Cluster(experts=2) as c:
+        expect(c.read()('atoll_expert_replicas_min') == 2, 'every expert has two replicas')
+        running = [c.start('--json', prompt=PROMPT, max_tokens=1500, ignore_eos=True, seed=i) for i in range(4)]
+        wait_until(lambda: c.read()('atoll_generated_tokens_total') > 100, 30, 'tokens come')
+        os.kill(c.children()['expert-1'], signal.SIGKILL)
+        wait_until(lambda: c.read()('atoll_nodes', role='expert', state='ready') < 2 or c.read()('atoll_expert_replicas_min') < 2, 10, 'the loss shows')
+        wait_until(lambda: c.read().sum('atoll_parts_sent_again_total') > 0, 10, 'rows were sent again')
+        for process in running: expect(finish(process, 120)[0] == 0, 'a stream failed')
+        wait_until(lambda: c.read()('atoll_expert_replicas_min') == 2, 30, 'the node is back')
+        expect(c.settled()('atoll_requests_total', outcome='ok') == 4, 'requests')
 
 
 def both_formats_and_head():
@@ -257,6 +281,6 @@ def only_own_names_where_asked_for():
 
 
 if __name__ == '__main__':
-    main([every_figure_is_what_was_asked_for, cancelled_and_late_requests_are_told_apart, both_formats_and_head, whatever_is_named_elsewhere_is_there,
+    main([every_figure_is_what_was_asked_for, cancelled_and_late_requests_are_told_apart, preemptions_are_counted, a_lost_expert_node_is_seen, both_formats_and_head, whatever_is_named_elsewhere_is_there,
           queries_of_the_dashboard_are_well_formed,
           loads_are_what_was_routed, a_status_line_under_load_alone, how_long_answers_take_under_32_streams, only_own_names_where_asked_for])
