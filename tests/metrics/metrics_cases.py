@@ -1,5 +1,5 @@
 """The cases of metrics_check."""
-import http.client, io, json, os, re, shutil, signal, subprocess, sys, tempfile, time
+import http.client, io, json, os, re, shutil, signal, socket, subprocess, sys, tempfile, time
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(os.path.dirname(HERE), 'cluster'))
 import local_cluster
@@ -213,6 +213,33 @@ def queries_of_the_dashboard_are_well_formed():
     expect(len(set(places)) == len(places) and len({p['id'] for p in board['panels']}) == len(places), 'panels lie on each other')
 
 
+def prometheus_scrapes_it_and_evaluates_the_rules():
+    if not shutil.which('prometheus'): return print('SKIPPED: no prometheus (Debian package prometheus)')
+    rules = open(os.path.join(ROOT, 'k8s/components/monitoring/alerts.yaml')).read().split('\nspec:\n')[1]
+    with Cluster() as c, tempfile.TemporaryDirectory() as folder, socket.socket() as free:
+        free.bind(('127.0.0.1', 0))
+        address = f'127.0.0.1:{free.getsockname()[1]}'
+        free.close()
+        open(f'{folder}/rules.yaml', 'w').write('\n'.join(l[2:] for l in rules.splitlines()))
+        json.dump({'global': {'scrape_interval': '1s', 'evaluation_interval': '1s'}, 'rule_files': [f'{folder}/rules.yaml'],
+                   'scrape_configs': [{'job_name': 'atoll', 'static_configs': [{'targets': [c.metrics]}]}]}, open(f'{folder}/p.yaml', 'w'))
+        c.generate(prompt=PROMPT, max_tokens=20, ignore_eos=True)
+        server = subprocess.Popen(['prometheus', f'--config.file={folder}/p.yaml', f'--storage.tsdb.path={folder}/data', f'--web.listen-address={address}'],
+                                  stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        try:
+            def data(path):
+                try: return json.loads(ask(address, path)[2])['data']
+                except (OSError, ValueError, KeyError): return {}
+            target = wait_until(lambda: [t for t in data('/api/v1/targets').get('activeTargets', []) if t['health'] != 'unknown'], 30, 'a scrape')[0]
+            expect(target['health'] == 'up', target['lastError'])
+            result = wait_until(lambda: data('/api/v1/query?query=sum(atoll_generated_tokens_total)').get('result'), 10, 'a figure')
+            expect(float(result[0]['value'][1]) == 20, result)
+            evaluated = lambda: [r for g in data('/api/v1/rules').get('groups', []) for r in g['rules']]
+            wait_until(lambda: evaluated() and all(r['health'] == 'ok' for r in evaluated()), 20, 'rules are evaluated')
+        finally:
+            server.terminate(); server.wait(20)
+
+
 def loads_are_what_was_routed():
     with Cluster() as c:
         c.settled()
@@ -282,5 +309,5 @@ def only_own_names_where_asked_for():
 
 if __name__ == '__main__':
     main([every_figure_is_what_was_asked_for, cancelled_and_late_requests_are_told_apart, preemptions_are_counted, a_lost_expert_node_is_seen, both_formats_and_head, whatever_is_named_elsewhere_is_there,
-          queries_of_the_dashboard_are_well_formed,
+          queries_of_the_dashboard_are_well_formed, prometheus_scrapes_it_and_evaluates_the_rules,
           loads_are_what_was_routed, a_status_line_under_load_alone, how_long_answers_take_under_32_streams, only_own_names_where_asked_for])
