@@ -61,8 +61,7 @@ struct LayerCounts {
 struct RoutingBiasCounts {
   uint64_t decisions = 0;
   uint64_t changed = 0;
-  double score_mass = 0;
-  double score_mass_kept = 0;
+  double score_mass = 0, score_mass_kept = 0;
   uint64_t batches = 0;
   double busiest_before = 0, busiest_after = 0;
   bool switched_off = false;
@@ -70,13 +69,10 @@ struct RoutingBiasCounts {
 
 // Counters are since the last heartbeat.
 struct Heartbeat {
-  uint64_t epoch_ready = 0;
-  uint64_t epoch_oldest_in_flight = 0;
-  int32_t running = 0;
-  int32_t waiting = 0;
+  uint64_t epoch_ready = 0, epoch_oldest_in_flight = 0;
+  int32_t running = 0, waiting = 0;
   int64_t pages_free = 0;
-  uint64_t loaded_bytes = 0;
-  uint64_t to_load_bytes = 0;
+  uint64_t loaded_bytes = 0, to_load_bytes = 0;
   std::vector<LayerCounts> expert_counts;
   uint64_t rows_run = 0;
   std::map<std::string, std::string> lost_peers;
