@@ -43,6 +43,9 @@ atoll_switch_stacks:
 .size atoll_switch_stacks, . - atoll_switch_stacks
 )");
 
+// A fiber reads its own fields after the last order that it can announce.
+#define ATOLL_UNSEEN_BY_TSAN __attribute__((no_sanitize_thread))
+
 namespace atoll::kernels::emulated {
 namespace {
 
@@ -72,7 +75,7 @@ Fiber::~Fiber() {
   munmap(mapping_, kGuardBytes + kStackBytes);
 }
 
-void Fiber::Resume() {
+ATOLL_UNSEEN_BY_TSAN void Fiber::Resume() {
   entering = this;
 #ifdef __SANITIZE_ADDRESS__
   void* fake_stack = nullptr;
@@ -88,7 +91,7 @@ void Fiber::Resume() {
 #endif
 }
 
-void Fiber::Leave() {
+ATOLL_UNSEEN_BY_TSAN void Fiber::Leave() {
 #ifdef __SANITIZE_ADDRESS__
   __sanitizer_start_switch_fiber(&fake_stack_, scheduler_bottom_, scheduler_size_);
 #endif
@@ -101,9 +104,9 @@ void Fiber::Leave() {
 #endif
 }
 
-void Fiber::Enter() { entering->Loop(); }
+ATOLL_UNSEEN_BY_TSAN void Fiber::Enter() { entering->Loop(); }
 
-void Fiber::Loop() {
+ATOLL_UNSEEN_BY_TSAN void Fiber::Loop() {
 #ifdef __SANITIZE_ADDRESS__
   __sanitizer_finish_switch_fiber(nullptr, &scheduler_bottom_, &scheduler_size_);
 #endif

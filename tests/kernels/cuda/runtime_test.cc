@@ -103,17 +103,17 @@ std::vector<uint32_t> FillThenCopy(bool with_event) {
   TestDevice::Need(device.device().NewStream(&second));
   TestDevice::Need(device.device().NewEvent(&filled));
   const DeviceBuffer from = device.Empty<uint32_t>(4096), to = device.Empty<uint32_t>(4096);
-  TestDevice::Need(device.stream().Launch(kProbeFill, {.grid = {2}, .block = {512}}, {{}, from.Pointer<uint32_t>(), 1024}));
+  TestDevice::Need(device.stream().Launch(kProbeFill, {.grid = {4}, .block = {64}}, {{}, from.Pointer<uint32_t>(), 1024}));
   TestDevice::Need(device.stream().Record(*filled));
   if (with_event) TestDevice::Need(second->Wait(*filled));
-  TestDevice::Need(second->Launch(kProbeCopy, {.grid = {2}, .block = {512}}, {from.Pointer<const uint32_t>(), to.Pointer<uint32_t>(), 1024}));
+  TestDevice::Need(second->Launch(kProbeCopy, {.grid = {4}, .block = {64}}, {from.Pointer<const uint32_t>(), to.Pointer<uint32_t>(), 1024}));
   TestDevice::Need(second->Synchronize());
   TestDevice::Need(device.stream().Synchronize());
   return device.Download<uint32_t>(to);
 }
 
 TEST(RuntimeTest, EventsOrderStreams) {
-  for (int round = 0; round < 20; ++round) {
+  for (int round = 0; round < 5; ++round) {
     const std::vector<uint32_t> found = FillThenCopy(true);
     for (uint32_t i = 0; i < found.size(); ++i) ASSERT_EQ(found[i], i);
   }
