@@ -5,6 +5,7 @@
 
 #include "attention_node/layers/measure_roofline.h"
 #include "base/log.h"
+#include "base/options.h"
 #include "model/tokenizer/folder_tokenizer.h"
 #include "net/ucx/ucx_host.h"
 #include "node/numerics_fingerprint.h"
@@ -73,6 +74,7 @@ absl::StatusOr<std::unique_ptr<App>> App::Start(const AttentionOptions& options,
   net::ApplyUcxSettings(settings.ucx);
   net::PrepareGrpc();
   std::unique_ptr<App> app(new App);
+  ATOLL_ASSIGN_OR_RETURN(app->spans_, net::StartOtlpFromEnvironment("atoll-attention", {VersionText(), settings.node_id}));
   ATOLL_RETURN_IF_ERROR(app->OpenModel(options, settings));
   ATOLL_RETURN_IF_ERROR(app->MakeCore(options, settings));
   ATOLL_RETURN_IF_ERROR(app->OpenNetwork(options, settings));
@@ -113,7 +115,8 @@ absl::Status App::MakeCore(const AttentionOptions& options, const node::NodeSett
                                                              .exchange = client_.get(),
                                                              .sink = service_.get(),
                                                              .clock = &clock_,
-                                                             .constraints = constraints_.get()}));
+                                                             .constraints = constraints_.get(),
+                                                             .tracer = net::TracerOf(spans_)}));
   LogInfo(core_->options().pages, " pages of ", kPagePositions, " positions, ", core_->options().max_num_seqs, " sequences, ",
           core_->options().max_num_batched_tokens, " rows per step");
   service_->SetCore(core_.get());
@@ -152,10 +155,14 @@ void App::StepLoop() {
   while (!stopping_) core_->RunOnce(kIdleWait);
 }
 
-void App::RefreshHealth() { server_->SetServing(kHealthName, cluster_->joined() && client_->Report().epoch_ready > 0); }
+void App::RefreshHealth() {
+  const bool stuck = turns_.IsStuck(core_->load().turns, clock_.NowNs());
+  server_->SetServing("", !stuck);
+  server_->SetServing(kHealthName, !stuck && cluster_->joined() && client_->Report().epoch_ready > 0);
+}
 
 App::~App() {
-  if (server_ != nullptr) server_->StopServing();
+  if (server_ != nullptr) server_->SetServing(kHealthName, false);
   if (cluster_ != nullptr) cluster_->Stop("the process ends");
   connector_ = nullptr;
   if (service_ != nullptr) service_->EndStreams(absl::UnavailableError("the attention node is shutting down"));

@@ -16,7 +16,9 @@
 #include "kernels/cpu/compute_pool.h"
 #include "net/grpc/server.h"
 #include "net/link_ticker.h"
+#include "net/otlp/otlp_exporter.h"
 #include "node/node_options.h"
+#include "node/turn_watch.h"
 
 namespace atoll::attention_node {
 
@@ -39,7 +41,7 @@ class App {
   ~App();
 
   const std::string& address() const { return server_->address(); }
-  // Health follows the links: called now and then.
+  // Health follows the links, and says when the step loop is stuck: called now and then.
   void RefreshHealth();
 
  private:
@@ -51,6 +53,7 @@ class App {
   void StepLoop();
 
   const SteadyClock clock_;
+  std::unique_ptr<net::OtlpExporter> spans_;  // null: nobody wants them
   std::unique_ptr<model::Checkpoint> checkpoint_;
   std::unique_ptr<kernels::ComputePool> pool_;
   uint64_t numerics_fingerprint_ = 0;
@@ -64,6 +67,7 @@ class App {
   std::unique_ptr<net::GrpcServer> server_;
   std::atomic<bool> stopping_{false};
   std::thread stepper_;
+  node::TurnWatch turns_{node::kStuckAfterNs};
   std::unique_ptr<PeerConnector> connector_;
   std::unique_ptr<Membership> membership_;
   std::unique_ptr<node::ClusterClient> cluster_;

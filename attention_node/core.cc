@@ -107,7 +107,7 @@ AttentionCore::AttentionCore(const CoreOptions& options, const CoreParts& parts)
       page_bytes_(static_cast<size_t>(model::PageBytes(parts.shard->config, options.activation_dtype))),
       runner_({parts.shard, parts.kernels, parts.exchange, &counts_, parts.clock, &routing_bias_},
               {options.max_num_batched_tokens, options.activation_dtype, kernels::Threads(parts.kernels)}),
-      sampler_(bounds_.vocabulary, parts.kernels, kHeadRows) {
+      sampler_(bounds_.vocabulary, parts.kernels, kHeadRows), spans_(parts.tracer, *parts.clock) {
   pages_ = kernels::HugeBuffer(static_cast<size_t>(options.pages) * page_bytes_);
 }
 
@@ -144,9 +144,18 @@ void AttentionCore::CancelStream(uint64_t stream) {
   parts_.exchange->Wake();
 }
 
-CoreLoad AttentionCore::load() const { return {running_.load(), mailbox_.waiting(), pages_free_.load(), steps_.load(), preemptions_.load()}; }
+CoreLoad AttentionCore::load() const {
+  return {.running = running_.load(),
+          .waiting = mailbox_.waiting(),
+          .pages_free = pages_free_.load(),
+          .steps = steps_.load(),
+          .preemptions = preemptions_.load(),
+          .layers_run = runner_.layers_run(),
+          .turns = turns_.load() + runner_.layers_run()};
+}
 
 void AttentionCore::RunOnce(std::chrono::nanoseconds idle) {
+  turns_.fetch_add(1, std::memory_order_relaxed);
   TakeMail();
   EndExpired(parts_.clock->NowNs());
   ChooseShares();
@@ -160,7 +169,11 @@ void AttentionCore::TakeMail() {
   Mailbox::Mail mail = mailbox_.Take();
   if (mail.empty()) return;
   const int64_t now_ns = parts_.clock->NowNs();
-  for (SequenceRequest& request : mail.submitted) live_.push_back(std::make_unique<Live>(std::move(request), now_ns, vocabulary_, parts_.constraints));
+  for (SequenceRequest& request : mail.submitted) {
+    std::unique_ptr<SequenceTrace> trace = spans_.OnArrival(request, now_ns);
+    live_.push_back(std::make_unique<Live>(std::move(request), now_ns, vocabulary_, parts_.constraints));
+    live_.back()->sequence.SetTrace(std::move(trace));
+  }
   if (mail.cancelled.empty() && mail.abandoned.empty()) return;
   for (const std::unique_ptr<Live>& live : live_) {
     live->silent = mail.abandoned.contains(live->sequence.key());
@@ -208,10 +221,18 @@ void AttentionCore::RunStep() {
   for (const StepShare& share : shares_) rows += share.row_count;
   plan_.shared_expert_first = shares_processors_;
   BuildStep(shares_, ChooseMicroBatches(rows, plan_.shared_expert_first, options_.micro_batches), plan_);
-  plan_.step = steps_.fetch_add(1) + 1;
+  plan_.step = ++step_number_;
+  plan_.probe = std::all_of(shares_.begin(), shares_.end(), [](const StepShare& share) { return share.sequence->request().probe; });
+  if (!plan_.probe) ++steps_;
   results_.assign(shares_.size(), SampleResult{});
   Reader reader(*this);
-  runner_.Run(plan_, reader, outcome_);
+  plan_.span = spans_.BeginStep(shares_);
+  StepTrace* const trace = recorder_.Begin(shares_, !plan_.span.empty());
+  runner_.Run(plan_, reader, outcome_, trace);
+  if (trace != nullptr) {
+    spans_.EndStep(plan_.span, *trace);
+    recorder_.End();
+  }
   FinishStep();
 }
 
@@ -231,6 +252,7 @@ void AttentionCore::AddToken(Live& live, SampleResult& result) {
   if (!result.status.ok()) return Fail(live, result.status);
   const int32_t token = result.token.token_id;
   live.sequence.AddToken(token);
+  spans_.OnToken(live.sequence);
   live.sampler.AddGenerated(token);
   SequenceEvent& event = EventOf(live);
   event.tokens.push_back(std::move(result.token));
@@ -246,6 +268,7 @@ void AttentionCore::End(Live& live, EndReason reason, absl::Status status) {
   live.ended = true;
   live.sequence.ReleasePages(pool_);
   ended_.push_back(live.sequence.key());
+  spans_.OnEnd(live.sequence, reason, status);
   if (!live.silent) EventOf(live).end = SequenceEnd{reason, std::move(status), live.sequence.times()};
 }
 

@@ -23,6 +23,8 @@
 #include "attention_node/sequence_request.h"
 #include "attention_node/step.h"
 #include "attention_node/step_runner.h"
+#include "attention_node/trace/span_recorder.h"
+#include "attention_node/trace/step_recorder.h"
 #include "base/clock.h"
 #include "base/status.h"
 #include "kernels/context.h"
@@ -38,6 +40,7 @@ struct CoreParts {
   EventSink* sink = nullptr;
   const Clock* clock = nullptr;
   Constraints* constraints = nullptr;  // null: sequences with a constraint are refused
+  trace::Tracer* tracer = nullptr;  // may be null
 };
 
 class AttentionCore {
@@ -59,6 +62,7 @@ class AttentionCore {
   CoreLoad load() const;
   ExpertCounts& expert_counts() { return counts_; }
   BiasedGate& routing_bias() { return routing_bias_; }  // SetView and TakeCounts from any thread
+  StepRecorder& recorder() { return recorder_; }  // Ask and Forget from any thread
   const CoreOptions& options() const { return options_; }
 
   // Step thread only: takes what came in, runs one step, delivers its events. Without work it waits up to `idle`.
@@ -89,16 +93,19 @@ class AttentionCore {
   Mailbox mailbox_;
   ExpertCounts counts_;
   BiasedGate routing_bias_;
+  StepRecorder recorder_;
   std::atomic<int32_t> running_{0}, pages_free_{0};
   std::atomic<bool> shares_processors_;
-  std::atomic<uint64_t> steps_{0}, preemptions_{0};
+  std::atomic<uint64_t> steps_{0}, preemptions_{0}, turns_{0};
 
   // Step thread only from here on.
   PagePool pool_;
   kernels::HugeBuffer pages_;
   const size_t page_bytes_;
   StepRunner runner_;
+  uint64_t step_number_ = 0;
   TokenSampler sampler_;
+  SpanRecorder spans_;
   std::vector<std::unique_ptr<Live>> live_;  // oldest first
   std::vector<BatchCandidate> candidates_;
   BatchDecision decision_;

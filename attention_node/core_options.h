@@ -35,8 +35,10 @@ struct CoreLoad {
   int32_t running = 0;
   int32_t waiting = 0;
   int32_t pages_free = 0;
-  uint64_t steps = 0;
+  uint64_t steps = 0;       // those of probes alone left out
   uint64_t preemptions = 0;
+  uint64_t layers_run = 0;  // grows as long as a step gets on
+  uint64_t turns = 0;       // of the step thread: grows as long as that is not stuck
 };
 
 // Pages that `bytes` of memory hold.

@@ -165,11 +165,20 @@ void ExpertClient::SendParts(OpenDispatch& open) {
     net::FrameHeader header = open.HeaderOf(part);
     header.deadline_us = static_cast<uint32_t>(options_.dispatch_timeout_ms * 1000);
     const absl::Status sent = link->Send(header, open.PayloadOf(part));
-    if (sent.ok()) part.state = PartState::kSent;
+    if (sent.ok()) MarkSent(open, part);
     else if (absl::IsResourceExhausted(sent)) full = link;
     else if (!absl::IsUnavailable(sent)) open.FailPart(part, sent);
     // Else its end is on its way to OnClosed, which returns the part.
   }
+}
+
+void ExpertClient::MarkSent(const OpenDispatch& open, OpenPart& part) {
+  part.state = PartState::kSent;
+  if (open.dispatch().trace == nullptr) return;
+  NodeTrace& node = TraceOf(*open.dispatch().trace, part.sending.link->peer().name);
+  if (node.sent_ns == 0) node.sent_ns = clock_.NowNs();
+  node.rows += part.row_count;
+  node.pairs += part.pair_count;
 }
 
 void ExpertClient::FailIfLate(OpenDispatch& open) {
@@ -228,6 +237,7 @@ void ExpertClient::OnResult(net::Link& link, const net::FrameHeader& header, std
   for (OpenDispatch& open : open_) {
     OpenPart* part = open.Find(&link, header);
     if (part == nullptr) continue;
+    if (open.dispatch().trace != nullptr) TraceOf(*open.dispatch().trace, link.peer().name).arrived_ns = clock_.NowNs();
     if (failure.ok()) open.Accept(*part, *body);
     else open.FailPart(*part, failure);
     return;

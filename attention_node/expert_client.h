@@ -76,6 +76,7 @@ class ExpertClient final : public ExpertExchange, public net::LinkHandler {
   bool RouteAgain(OpenDispatch& open, const OpenPart& part);
   int32_t NodeAgain(const OpenPart& part, int32_t layer, int32_t expert) const;
   void SendParts(OpenDispatch& open);
+  void MarkSent(const OpenDispatch& open, OpenPart& part);
   void FailIfLate(OpenDispatch& open);
   void Cancel(OpenDispatch& open, const OpenPart& part);
   bool AnyReturned() const;

@@ -6,9 +6,12 @@
 #include <chrono>
 #include <cstdint>
 #include <span>
+#include <vector>
 
+#include "attention_node/trace/step_trace.h"
 #include "base/matrix_view.h"
 #include "base/status.h"
+#include "base/trace/trace_context.h"
 
 namespace atoll::attention_node {
 
@@ -22,6 +25,8 @@ struct ExpertDispatch {
   std::span<const int32_t> experts;      // [rows, experts_per_row], in selection order
   int32_t experts_per_row = 0;
   MatrixView results;                    // [rows * experts_per_row, hidden]: where the row of (row, slot) goes
+  trace::TraceContext span;              // of the step, for expert nodes' spans below it; empty: not traced
+  std::vector<NodeTrace>* trace = nullptr;  // of a recorded step: what each expert node got, and when it answered
 };
 
 // A row that gets no whole result. Its sequence ends with `status`; its slots in `results` are unspecified.

@@ -20,6 +20,7 @@ void Define(AttentionOptions& options, atoll::Options& program) {
               "memory for pages of the latent cache; 0: for all sequences at full length, at most a quarter of the free memory");
   program.Int("--max-queued", &options.max_queued, {1, 1 << 20}, "sequences that wait at most");
   program.Choice("--micro-batches", &options.micro_batches, {"auto", "1", "2"}, "parts of a step that take turns on the wire");
+  program.Logging();
   program.ReadFileAndEnvironment();
 }
 

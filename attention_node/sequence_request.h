@@ -11,6 +11,7 @@
 
 #include "attention_node/sampling/compiled_constraint.h"
 #include "base/status.h"
+#include "base/trace/trace_context.h"
 #include "model/grammar/constraint.h"
 
 namespace atoll::attention_node {
@@ -51,6 +52,8 @@ struct SequenceRequest {
   bool report_times = false; // every event has `times`
   std::optional<model::Constraint> constraint = {};   // of the generated text
   std::optional<CompiledConstraint> compiled = {};    // the same, by AttentionCore::Submit
+  bool probe = false;        // in no statistics
+  trace::TraceContext trace;     // the span that this is part of; may be empty
 };
 
 struct SampledToken {

@@ -10,6 +10,7 @@
 
 #include "attention_node/batching/sequence.h"
 #include "attention_node/batching/position_class.h"
+#include "base/trace/trace_context.h"
 
 namespace atoll::attention_node {
 
@@ -42,6 +43,8 @@ struct StepPlan {
   std::vector<MicroBatch> micro_batches;
   // Before the rows go away, not while they are away: on shared processors the expert nodes then have them to themselves.
   bool shared_expert_first = false;
+  bool probe = false;        // nothing but probes: in no statistics
+  trace::TraceContext span;  // empty: not traced
 
   void Clear() { rows.clear(), sequences.clear(), micro_batches.clear(); }
 };

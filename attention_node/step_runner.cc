@@ -44,9 +44,11 @@ StepRunner::StepRunner(const StepRunnerParts& parts, const StepLimits& limits)
   head_rows_.reserve(limits.rows_max);
 }
 
-void StepRunner::Run(const StepPlan& plan, LogitsReader& reader, StepOutcome& outcome) {
+void StepRunner::Run(const StepPlan& plan, LogitsReader& reader, StepOutcome& outcome, StepTrace* trace) {
   plan_ = &plan;
   outcome_ = &outcome;
+  trace_ = trace;
+  if (trace_ != nullptr) BeginTrace();
   outcome.sequences.assign(plan.sequences.size(), absl::OkStatus());
   outcome.times = {};
   outcome.times.steps = 1;
@@ -55,6 +57,7 @@ void StepRunner::Run(const StepPlan& plan, LogitsReader& reader, StepOutcome& ou
     Stopwatch watch(*parts_.clock, outcome.times.attention_ns);
     RunEmbedding(context_, plan);
   }
+  if (trace_ != nullptr) trace_->embedded_ns = parts_.clock->NowNs();
   for (size_t i = 0; i < progress_.size(); ++i) EndLayer(static_cast<int32_t>(i));
 
   const int32_t layers = static_cast<int32_t>(parts_.shard->layers.size());
@@ -93,9 +96,11 @@ void StepRunner::RunLayerUpToDispatch(int32_t micro_batch) {
   const MicroBatch& batch = plan_->micro_batches[micro_batch];
   Progress& progress = progress_[micro_batch];
   const bool dense = !parts_.shard->layers[progress.layer].gate;
+  if (trace_ != nullptr) TraceLayer(micro_batch);
   {
     ComputeStage stage(parts_.kernels);
     RunAttentionOf(batch, progress.layer);
+    Mark(micro_batch, &LayerTrace::attention_end_ns);
     if (!dense && plan_->shared_expert_first) RunShared(micro_batch);
   }
   if (dense) {
@@ -118,8 +123,12 @@ void StepRunner::RunAttentionOf(const MicroBatch& batch, int32_t layer) {
 }
 
 void StepRunner::RunShared(int32_t micro_batch) {
-  Stopwatch watch(*parts_.clock, outcome_->times.experts_ns);
-  RunSharedExpert(context_, plan_->micro_batches[micro_batch], progress_[micro_batch].layer);
+  Mark(micro_batch, &LayerTrace::shared_begin_ns);
+  {
+    Stopwatch watch(*parts_.clock, outcome_->times.experts_ns);
+    RunSharedExpert(context_, plan_->micro_batches[micro_batch], progress_[micro_batch].layer);
+  }
+  Mark(micro_batch, &LayerTrace::shared_end_ns);
 }
 
 void StepRunner::PostRows(int32_t micro_batch) {
@@ -138,11 +147,15 @@ void StepRunner::PostRows(int32_t micro_batch) {
                          .rows = work_.normed.Rows(batch.first_row, batch.row_count),
                          .experts = experts,
                          .experts_per_row = static_cast<int32_t>(k),
-                         .results = work_.expert_rows.Rows(batch.first_row * k, batch.row_count * k)});
+                         .results = work_.expert_rows.Rows(batch.first_row * k, batch.row_count * k),
+                         .span = plan_->span,
+                         .trace = trace_ == nullptr ? nullptr : &trace_->layers[progress_[micro_batch].traced].nodes});
   progress_[micro_batch].awaiting = true;
+  Mark(micro_batch, &LayerTrace::posted_ns);
 }
 
 void StepRunner::CountExperts(const MicroBatch& batch, int32_t layer) {
+  if (plan_->probe) return;
   const int64_t k = parts_.shard->config.gate.num_experts_per_tok;
   const std::span<const int32_t> experts = std::span(work_.experts).subspan(batch.first_row * k, batch.row_count * k);
   parts_.counts->Add(layer, PositionClass::kGenerated, experts.first(batch.generated_count * k));
@@ -152,12 +165,14 @@ void StepRunner::CountExperts(const MicroBatch& batch, int32_t layer) {
 void StepRunner::FinishLayer(int32_t micro_batch) {
   const MicroBatch& batch = plan_->micro_batches[micro_batch];
   Progress& progress = progress_[micro_batch];
+  Mark(micro_batch, &LayerTrace::complete_ns);
   {
     Stopwatch watch(*parts_.clock, outcome_->times.combine_ns);
     TakeRows(micro_batch);
     RunCombine(context_, batch, progress.layer);
     FailNonFinite(batch, "expert row", progress.layer);
   }
+  Mark(micro_batch, &LayerTrace::combined_ns);
   progress.awaiting = false;
   ++progress.layer;
   EndLayer(micro_batch);
@@ -189,12 +204,37 @@ void StepRunner::FailNonFinite(const MicroBatch& batch, const char* what, int32_
 }
 
 void StepRunner::EndLayer(int32_t micro_batch) {
+  layers_run_.fetch_add(1, std::memory_order_relaxed);
   if (observer_ == nullptr) return;
   const MicroBatch& batch = plan_->micro_batches[micro_batch];
   observer_->OnHidden(progress_[micro_batch].layer, batch, work_.residual.Rows(batch.first_row, batch.row_count));
 }
 
+// Room for all layers at once: what is filled later is pointed into.
+void StepRunner::BeginTrace() {
+  trace_->step = plan_->step;
+  trace_->rows = static_cast<int32_t>(plan_->rows.size());
+  trace_->micro_batches = static_cast<int32_t>(plan_->micro_batches.size());
+  trace_->shared_expert_first = plan_->shared_expert_first;
+  for (const MicroBatch& batch : plan_->micro_batches) trace_->prompt_rows += batch.row_count - batch.generated_count;
+  trace_->layers.reserve(parts_.shard->layers.size() * plan_->micro_batches.size());
+  trace_->begin_ns = parts_.clock->NowNs();
+}
+
+void StepRunner::TraceLayer(int32_t micro_batch) {
+  progress_[micro_batch].traced = static_cast<int32_t>(trace_->layers.size());
+  trace_->layers.push_back({.layer = progress_[micro_batch].layer,
+                            .micro_batch = micro_batch,
+                            .rows = plan_->micro_batches[micro_batch].row_count,
+                            .begin_ns = parts_.clock->NowNs()});
+}
+
+void StepRunner::Mark(int32_t micro_batch, int64_t LayerTrace::* time) {
+  if (trace_ != nullptr) trace_->layers[progress_[micro_batch].traced].*time = parts_.clock->NowNs();
+}
+
 void StepRunner::RunHeadBlocks(LogitsReader& reader) {
+  if (trace_ != nullptr) trace_->head_begin_ns = parts_.clock->NowNs();
   head_rows_.clear();
   for (size_t row = 0; row < plan_->rows.size(); ++row) {
     if (plan_->rows[row].sample) head_rows_.push_back(static_cast<int32_t>(row));
@@ -211,6 +251,9 @@ void StepRunner::RunHeadBlocks(LogitsReader& reader) {
     Stopwatch watch(*parts_.clock, outcome_->times.sampling_ns);
     reader.OnLogits(rows, work_.logits.Rows(0, count));
   }
+  if (trace_ == nullptr) return;
+  trace_->head_end_ns = parts_.clock->NowNs();
+  trace_->sampling_ns = outcome_->times.sampling_ns;
 }
 
 }  // namespace atoll::attention_node

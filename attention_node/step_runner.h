@@ -7,6 +7,7 @@
 // Failure is data: a row whose expert rows are missing or not finite ends its sequence (StepOutcome); it is computed on
 // with harmless values and everything else in the step goes on.
 
+#include <atomic>
 #include <cstdint>
 #include <span>
 #include <vector>
@@ -17,6 +18,7 @@
 #include "attention_node/layers/stages.h"
 #include "attention_node/layers/workspace.h"
 #include "attention_node/step.h"
+#include "attention_node/trace/step_trace.h"
 #include "base/clock.h"
 #include "base/status.h"
 
@@ -57,14 +59,18 @@ class StepRunner {
  public:
   StepRunner(const StepRunnerParts& parts, const StepLimits& limits);
 
-  void Run(const StepPlan& plan, LogitsReader& reader, StepOutcome& outcome);
+  // `trace` may be null; else it gets the step's times.
+  void Run(const StepPlan& plan, LogitsReader& reader, StepOutcome& outcome, StepTrace* trace = nullptr);
   void set_observer(StepObserver* observer) { observer_ = observer; }
+  // Thread-safe: layers that micro-batches have gone through, which grows as long as a step gets on.
+  uint64_t layers_run() const { return layers_run_.load(std::memory_order_relaxed); }
 
  private:
   // Where a micro-batch stands: before the attention of `layer`, or (awaiting) before its combine.
   struct Progress {
     int32_t layer = 0;
     bool awaiting = false;
+    int32_t traced = -1;  // its present layer's place in the trace
   };
 
   bool Advance(int32_t micro_batch);
@@ -80,6 +86,9 @@ class StepRunner {
   void CountExperts(const MicroBatch& batch, int32_t layer);
   void RunHeadBlocks(LogitsReader& reader);
   void EndLayer(int32_t micro_batch);
+  void BeginTrace();
+  void TraceLayer(int32_t micro_batch);
+  void Mark(int32_t micro_batch, int64_t LayerTrace::* time);
 
   const StepRunnerParts parts_;
   Workspace work_;
@@ -87,6 +96,8 @@ class StepRunner {
   StepObserver* observer_ = nullptr;
   const StepPlan* plan_ = nullptr;  // of the step that runs
   StepOutcome* outcome_ = nullptr;
+  StepTrace* trace_ = nullptr;  // null: the step is not recorded
+  std::atomic<uint64_t> layers_run_{0};
   std::vector<Progress> progress_;
   std::vector<int32_t> head_rows_;
 };

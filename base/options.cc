@@ -15,9 +15,12 @@
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_replace.h"
 #include "base/check.h"
+#include "base/log.h"
 
 namespace atoll {
 namespace {
+
+constexpr std::string_view kLogLevels[] = {"debug", "info", "warning", "error", "off"};  // in the order of LogLevel
 
 struct StringTarget { std::string* value; };
 struct ChoiceTarget { std::string* value; std::vector<std::string> allowed; };
@@ -173,6 +176,18 @@ std::vector<std::pair<std::string, std::string>> Options::Values() const {
   return values;
 }
 
+void Options::Logging() {
+  Group("logs");
+  Choice("--log-format", &log_format_, {"text", "json"}, "json: one object a line, with time, level, process, message and request_id");
+  Choice("--log-level", &log_level_, {std::begin(kLogLevels), std::end(kLogLevels)}, "lowest level that is written");
+}
+
+void Options::ApplyLogging() const {
+  SetLogFormat(log_format_ == "json" ? LogFormat::kJson : LogFormat::kText);
+  const auto* const level = std::find(std::begin(kLogLevels), std::end(kLogLevels), log_level_);
+  SetLogLevel(static_cast<LogLevel>(level - std::begin(kLogLevels)));
+}
+
 int Options::Parse(int argc, const char* const* argv) {
   for (auto& entry : entries_) entry->default_text = entry->ValueText();
   if (const int code = ReadFlags(argc, argv); code >= 0) return code;
@@ -183,6 +198,7 @@ int Options::Parse(int argc, const char* const* argv) {
   if (print_config_) return PrintConfig(), 0;
   for (const auto& entry : entries_)
     if (entry->required && entry->origin == Origin::kDefault) return Usage(absl::StrCat(entry->name, " is missing"));
+  if (Find("--log-level") != nullptr) ApplyLogging();
   return -1;
 }
 

@@ -54,6 +54,9 @@ class Options {
   // Adds --config FILE and --print-config, and reads ATOLL_NAME_OF_OPTION.
   void ReadFileAndEnvironment();
 
+  // Adds --log-format and --log-level, which Parse puts into effect.
+  void Logging();
+
   // -1: go on. Otherwise what to exit with, everything having been said: 0 after --help, --version or --print-config, 2
   // for an unknown option or one that is missing, bad_value_exit for a value that cannot be.
   int Parse(int argc, const char* const* argv);
@@ -77,6 +80,7 @@ class Options {
   std::string NearestName(std::string_view unknown) const;
   void PrintHelp() const;
   void PrintConfig() const;
+  void ApplyLogging() const;
 
   ProgramText text_;
   std::string group_ = "options";
@@ -84,6 +88,7 @@ class Options {
   std::string config_file_;
   bool reads_places_ = false;
   bool print_config_ = false;
+  std::string log_format_ = "text", log_level_ = "info";
 };
 
 // "name version (commit), compiler": what --version prints after the program's name.

@@ -16,6 +16,7 @@
 #include "cli/command.h"
 #include "cli/router_client.h"
 #include "cli/placement/table.h"
+#include "cli/trace/step_client.h"
 
 namespace atoll::cli {
 namespace {
@@ -88,19 +89,37 @@ void PrintJson(const ClusterStatus& status, bool experts) {
   std::cout << out.dump() << std::endl;
 }
 
+int PrintStep(const std::string& address, const std::string& request_id, bool json) {
+  constexpr int64_t kTimeoutMs = 30000;
+  const absl::StatusOr<StepReport> step = TraceStep(address, request_id, kTimeoutMs);
+  if (!step.ok()) return ReportError(step.status());
+  if (json) {
+    std::cout << step->json << std::endl;
+    return 0;
+  }
+  std::cout << step->headline << "\n\n";
+  PrintTable(step->layers);
+  std::cout << std::flush;
+  return 0;
+}
+
 }  // namespace
 
 int RunStatus(int argc, const char* const* argv) {
-  std::string address;
-  bool json = false, watch = false, experts = false;
+  std::string address, request_id;
+  bool json = false, watch = false, experts = false, step = false;
   Options options({"atoll status", "Shows the nodes, their loads and the balance of the experts.",
-                   "  atoll status --address 127.0.0.1:50051 --watch\n  atoll status --address 127.0.0.1:50051 --experts --json\n", 1});
+                   "  atoll status --address 127.0.0.1:50051 --watch\n  atoll status --address 127.0.0.1:50051 --experts --json\n"
+                   "  atoll status --address 127.0.0.1:50051 --step\n", 1});
   options.String("--address", &address, "HOST:PORT of the router");
   options.Require("--address");
   options.Flag("--json", &json, "one JSON object");
   options.Flag("--watch", &watch, "again every second until Ctrl-C");
   options.Flag("--experts", &experts, "the experts' loads per layer");
+  options.Flag("--step", &step, "instead, where the time of the next step goes, layer by layer; waits for one");
+  options.String("--request-id", &request_id, "with --step: the next step that has rows of this request");
   if (const int code = options.Parse(argc, argv); code >= 0) return code;
+  if (step) return PrintStep(address, request_id, json);
   RouterClient router(address);
   for (;;) {
     const absl::StatusOr<ClusterStatus> status = router.GetStatus(experts, 5000);

@@ -202,8 +202,12 @@ int RunUp(int argc, const char* const* argv) {
                    "  atoll up --model checkpoints/tales\n"
                    "  atoll up --model DIR --attention 2 --experts 3 --listen 127.0.0.1:0\n"});
   chosen.Define(&options);
+  options.Logging();
   options.ReadFileAndEnvironment();
   if (const int code = options.Parse(argc, argv); code >= 0) return code;
+  for (const auto& [name, value] : options.Values()) {
+    if (name.starts_with("--log-")) chosen.log_arguments.push_back(absl::StrCat(name, "=", value));
+  }
   chosen.memory_for_experts = MemoryForExperts();
   return LocalCluster(std::move(chosen)).Run();
 }

@@ -73,7 +73,7 @@ void UpOptions::Define(Options* options) {
 }
 
 std::vector<std::string> UpOptions::HandedTo(unsigned role) const {
-  std::vector<std::string> arguments;
+  std::vector<std::string> arguments = log_arguments;
   for (const auto& option : handed_on_) {
     if (!(option->roles & role)) continue;
     if (option->flag) arguments.push_back(option->name);

@@ -20,6 +20,7 @@ struct UpOptions {
   int64_t attention = 1;
   int64_t experts = 2;
   bool no_restart = false;
+  std::vector<std::string> log_arguments;  // handed on to all programs
   uint64_t memory_for_experts = 0;  // of all expert nodes; 0: each takes what it finds free
 
   void Define(Options* options);

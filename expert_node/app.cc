@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/log.h"
+#include "base/options.h"
 #include "model/shard_plan.h"
 #include "net/ucx/ucx_host.h"
 #include "node/numerics_fingerprint.h"
@@ -25,6 +26,7 @@ absl::StatusOr<std::unique_ptr<App>> App::Start(const ExpertOptions& options, no
   net::ApplyUcxSettings(settings.ucx);
   net::PrepareGrpc();
   std::unique_ptr<App> app(new App);
+  ATOLL_ASSIGN_OR_RETURN(app->spans_, net::StartOtlpFromEnvironment("atoll-expert", {VersionText(), settings.node_id}));
   app->drain_timeout_ = std::chrono::milliseconds(static_cast<int64_t>(1e3 * options.drain_timeout_s));
   ATOLL_RETURN_IF_ERROR(app->OpenModel(options, settings, stop));
   ATOLL_RETURN_IF_ERROR(app->OpenNetwork(options, settings));
@@ -45,7 +47,7 @@ absl::Status App::OpenModel(const ExpertOptions& options, const node::NodeSettin
   core.incarnation = settings.incarnation;
   core.gather_wait_ns = options.gather_wait_us * 1000;
   core.throttle = options.throttle;
-  core_ = std::make_unique<ExpertCore>(core, CoreParts{checkpoint_.get(), store_.get(), context, &clock_});
+  core_ = std::make_unique<ExpertCore>(core, CoreParts{checkpoint_.get(), store_.get(), context, &clock_, net::TracerOf(spans_)});
   return absl::OkStatus();
 }
 
@@ -79,10 +81,14 @@ void App::ReceiveLoop() {
   while (!stopping_) core_->RunOnce(kIdlePoll);
 }
 
-void App::RefreshHealth() { server_->SetServing(kHealthName, cluster_->joined() && store_->State().loaded_epoch > 0); }
+void App::RefreshHealth() {
+  const bool stuck = turns_.IsStuck(core_->counters().turns, clock_.NowNs());
+  server_->SetServing("", !stuck);
+  server_->SetServing(kHealthName, !stuck && cluster_->joined() && store_->State().loaded_epoch > 0);
+}
 
 App::~App() {
-  if (server_ != nullptr) server_->StopServing();
+  if (server_ != nullptr) server_->SetServing(kHealthName, false);
   if (cluster_ != nullptr) {
     cluster_->Drain("the process ends", drain_timeout_);
     cluster_->Stop("the process ends");

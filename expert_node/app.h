@@ -12,7 +12,9 @@
 #include "kernels/cpu/compute_pool.h"
 #include "net/grpc/server.h"
 #include "net/link_ticker.h"
+#include "net/otlp/otlp_exporter.h"
 #include "node/node_options.h"
+#include "node/turn_watch.h"
 #include "node/session_service.h"
 
 namespace atoll::expert_node {
@@ -36,7 +38,7 @@ class App {
   ~App();
 
   const std::string& address() const { return server_->address(); }
-  // Health follows what is loaded: called now and then.
+  // Health follows what is loaded, and says when the receiver is stuck: called now and then.
   void RefreshHealth();
 
  private:
@@ -48,6 +50,7 @@ class App {
 
   const SteadyClock clock_;
   std::chrono::milliseconds drain_timeout_{0};
+  std::unique_ptr<net::OtlpExporter> spans_;  // null: nobody wants them
   std::unique_ptr<model::Checkpoint> checkpoint_;
   std::unique_ptr<kernels::ComputePool> pool_;
   uint64_t numerics_fingerprint_ = 0;
@@ -59,6 +62,7 @@ class App {
   std::unique_ptr<net::GrpcServer> server_;
   std::atomic<bool> stopping_{false};
   std::thread receiver_;
+  node::TurnWatch turns_{node::kStuckAfterNs};
   std::unique_ptr<Membership> membership_;
   std::unique_ptr<node::ClusterClient> cluster_;
 };

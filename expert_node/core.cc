@@ -5,6 +5,7 @@
 
 #include "base/check.h"
 #include "base/log.h"
+#include "expert_node/batch_spans.h"
 
 namespace atoll::expert_node {
 namespace {
@@ -90,6 +91,7 @@ absl::StatusOr<net::SessionTicket> ExpertCore::Mint(const node::SessionRequest& 
 }
 
 void ExpertCore::RunOnce(std::chrono::nanoseconds timeout) {
+  turns_.fetch_add(1, std::memory_order_relaxed);
   host_->Poll(PollTime(timeout));
   SendAnswers();
   RunBatch();
@@ -113,7 +115,10 @@ void ExpertCore::RunBatch() {
   const std::span<const int32_t> parts = Servable(taken, *table);
   if (parts.empty()) return;
   finished->batch.Build(store_, parts);
-  AnswerParts(parts, finished, Compute(*finished, layer, *table));
+  const int64_t begin_ns = parts_.clock->NowNs();
+  const absl::Status computed = Compute(*finished, layer, *table);
+  if (parts_.tracer != nullptr) RecordBatchSpans(*parts_.tracer, *parts_.clock, {store_, parts, finished->batch, begin_ns});
+  AnswerParts(parts, finished, computed);
   rows_run_ += static_cast<uint64_t>(finished->batch.pair_count());
   ++batches_run_;
   SendAnswers();
@@ -238,6 +243,6 @@ void ExpertCore::OnClosed(net::Link& link, const absl::Status& reason) {
   });
 }
 
-CoreCounters ExpertCore::counters() const { return {rows_run_.load(), batches_run_.load(), refused_.load(), expired_.load(), busy_ns_.load() / 1000}; }
+CoreCounters ExpertCore::counters() const { return {rows_run_.load(), batches_run_.load(), refused_.load(), expired_.load(), busy_ns_.load() / 1000, turns_.load()}; }
 
 }  // namespace atoll::expert_node

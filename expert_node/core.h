@@ -13,6 +13,7 @@
 
 #include "base/clock.h"
 #include "base/status.h"
+#include "base/trace/tracer.h"
 #include "expert_node/dispatch_part.h"
 #include "expert_node/expert_store.h"
 #include "expert_node/grouper.h"
@@ -42,6 +43,7 @@ struct CoreCounters {
   uint64_t refused = 0;   // parts, for whatever reason
   uint64_t expired = 0;   // parts whose sender had given up
   uint64_t busy_us = 0;   // spent computing
+  uint64_t turns = 0;     // of the receiver: grows as long as that is not stuck
 };
 
 // What the core works with; everything outlives it.
@@ -50,6 +52,7 @@ struct CoreParts {
   ExpertStore* store = nullptr;
   kernels::Context kernels;
   const Clock* clock = nullptr;
+  trace::Tracer* tracer = nullptr;  // may be null
 };
 
 class ExpertCore final : public net::LinkHandler, public node::SessionMinter {
@@ -97,7 +100,7 @@ class ExpertCore final : public net::LinkHandler, public node::SessionMinter {
   Outbox outbox_;
   std::vector<net::Link*> links_;
   std::vector<int32_t> servable_;
-  std::atomic<uint64_t> rows_run_{0}, batches_run_{0}, refused_{0}, expired_{0}, busy_ns_{0};
+  std::atomic<uint64_t> rows_run_{0}, batches_run_{0}, refused_{0}, expired_{0}, busy_ns_{0}, turns_{0};
 };
 
 }  // namespace atoll::expert_node

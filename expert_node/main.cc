@@ -20,6 +20,7 @@ void Define(ExpertOptions& options, atoll::Options& program) {
   program.Float("--drain-timeout", &options.drain_timeout_s, {0, 86400},
                 "seconds after SIGTERM in which the router may move away what only this node holds");
   program.Int("--throttle", &options.throttle, {1, 1000}, "for tests: take so many times the time that is needed");
+  program.Logging();
   program.ReadFileAndEnvironment();
 }
 

@@ -76,7 +76,7 @@ struct Heartbeat {
   std::vector<LayerCounts> expert_counts;
   uint64_t rows_run = 0;
   std::map<std::string, std::string> lost_peers;
-  uint64_t steps = 0;             // attention node
+  uint64_t steps = 0, layers_run = 0;  // attention node
   uint64_t busy_us = 0;           // expert node
   uint64_t parts_sent_again = 0, preemptions = 0;  // attention node
   RoutingBiasCounts routing_bias;  // attention node

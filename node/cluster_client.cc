@@ -81,6 +81,7 @@ v1::JoinRequest HeartbeatMessage(const Heartbeat& from, uint64_t incarnation) {
     entry->mutable_generated()->Assign(layer.generated.begin(), layer.generated.end());
   }
   heartbeat->set_steps(from.steps);
+  heartbeat->set_layers_run(from.layers_run);
   heartbeat->set_busy_us(from.busy_us);
   heartbeat->set_parts_sent_again(from.parts_sent_again);
   heartbeat->set_preemptions(from.preemptions);

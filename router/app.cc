@@ -8,6 +8,7 @@
 #include "base/build_info.h"
 #include "base/log.h"
 #include "base/options.h"
+#include "router/http/door/step_route.h"
 #include "router/page/page_routes.h"
 #include "router/placement/load_file/expert_load_file.h"
 
@@ -19,13 +20,16 @@ constexpr int64_t kHeartbeatMs = 50;
 constexpr int64_t kStuckNs = 5'000'000'000;
 constexpr char kListenHttp[] = "127.0.0.1:8000";
 constexpr char kListenMetrics[] = "127.0.0.1:8001";
-constexpr char kServiceName[] = "atoll.v1.InferenceService";
+// What clients call: ready when a token can be made.
+constexpr const char* kServiceNames[] = {"atoll.v1.InferenceService"};
+constexpr TokenOptions kTokens{.probe_after_ms = 1000, .stalled_after_ms = 2500};
 
 ClusterOptions ClusterOptionsOf(const RouterConfig& config, const ServedModel& model, std::vector<std::vector<double>> cold_start) {
   return {.registry = {.model_fingerprint = model.fingerprint(),
                        .peer_silence_ms = config.peer_silence_ms,
                        .tick_ms = kTickMs,
                        .mixed_numerics = config.mixed_numerics},
+          .tokens = kTokens,
           .placement = {.balance = config.balance,
                         .routing_bias = {.epsilon = static_cast<float>(config.routing_bias_epsilon), .changed_max = config.routing_bias_changed_max},
                         .min_expert_nodes = config.min_expert_nodes, .cold_start = std::move(cold_start)}};
@@ -43,11 +47,12 @@ absl::StatusOr<std::vector<std::vector<double>>> ReadColdStart(const std::string
   return std::move(loads.counts);
 }
 
-FrontDoorOptions FrontDoorOptionsOf(const RouterConfig& config) {
+FrontDoorOptions FrontDoorOptionsOf(const RouterConfig& config, trace::Tracer* tracer) {
   std::random_device random;
   return {.admission = config.admission,
           .request_timeout_ms = config.request_timeout_ms,
-          .random_seed = (uint64_t{random()} << 32) | random()};
+          .random_seed = (uint64_t{random()} << 32) | random(),
+          .tracer = tracer};
 }
 
 RouterMetricsOptions MetricsOptionsOf(const RouterConfig& config, const ServedModel& model) {
@@ -65,20 +70,22 @@ int32_t ProbeToken(const ServedModel& model) {
 
 }  // namespace
 
-App::App(const RouterConfig& config, ServedModel model, std::vector<std::vector<double>> cold_start)
+App::App(const RouterConfig& config, ServedModel model, std::vector<std::vector<double>> cold_start, std::unique_ptr<net::OtlpExporter> spans)
     : config_(config),
+      spans_(std::move(spans)),
       model_(std::move(model)),
       control_({.cluster = ClusterOptionsOf(config_, model_, std::move(cold_start)),
                 .probe_token_id = ProbeToken(model_),
                 .on_health = [this](const HealthView& health) { OnHealth(health); }},
                model_.experts(), &clock_),
-      front_door_(FrontDoorOptionsOf(config_), &model_, &clock_, &control_),
+      front_door_(FrontDoorOptionsOf(config_, net::TracerOf(spans_)), &model_, &clock_, &control_),
       metrics_(MetricsOptionsOf(config_, model_), {.front_door = &front_door_, .control = &control_, .clock = &clock_}) {}
 
 absl::StatusOr<std::unique_ptr<App>> App::Start(const RouterConfig& config) {
   ATOLL_ASSIGN_OR_RETURN(ServedModel model, ServedModel::Load(config.model, config.served_model_name, config.tool_call_parser));
   ATOLL_ASSIGN_OR_RETURN(std::vector<std::vector<double>> cold_start, ReadColdStart(config.expert_load, model.config()));
-  std::unique_ptr<App> app(new App(config, std::move(model), std::move(cold_start)));
+  ATOLL_ASSIGN_OR_RETURN(std::unique_ptr<net::OtlpExporter> spans, net::StartOtlpFromEnvironment("atoll-router", {VersionText(), config.listen}));
+  std::unique_ptr<App> app(new App(config, std::move(model), std::move(cold_start), std::move(spans)));
   ATOLL_RETURN_IF_ERROR(app->Listen());
   return app;
 }
@@ -90,9 +97,8 @@ absl::Status App::Listen() {
   cluster_service_ = MakeClusterService(options, &control_, &front_door_, &clock_);
   ATOLL_ASSIGN_OR_RETURN(server_, net::GrpcServer::Start({.listen = config_.listen}, {inference_service_.get(), cluster_service_.get()}));
   ATOLL_RETURN_IF_ERROR(ListenHttp());
-  for (const char* name : {kServiceName, "attention", "expert"}) server_->SetServing(name, false);
-  server_->SetServing("router", true);
   ticked_ns_ = clock_.NowNs();
+  SetServing();
   ticker_ = std::thread([this] { Tick(); });
   return absl::OkStatus();
 }
@@ -111,9 +117,15 @@ absl::Status App::ListenHttp() {
                                                                       .requests = [this] { return front_door_.totals(); },
                                                                       .latencies = [this] { return front_door_.metrics().Snapshot(); },
                                                                       .facts = FactsForPage()});
-  const auto add_page = [this](http::Routes& routes) { page::AddPageRoutes(page_feed_.get(), routes); };
-  const auto add_metrics_routes = [this](http::Routes& routes) { metrics_.AddRoutes(routes); };
-  ATOLL_ASSIGN_OR_RETURN(http_, http::HttpDoor::Start(config, surroundings, add_metrics_routes, add_page));
+  const auto add_page = [this](http::Routes& routes) {
+    page::AddPageRoutes(page_feed_.get(), routes);
+    routes.Add("GET", "/page/step", http::StepTraceHandler(&control_));
+  };
+  const auto add_operator_routes = [this](http::Routes& routes) {
+    metrics_.AddRoutes(routes);
+    routes.Add("GET", "/debug/step", http::StepTraceHandler(&control_));
+  };
+  ATOLL_ASSIGN_OR_RETURN(http_, http::HttpDoor::Start(config, surroundings, add_operator_routes, add_page));
   return absl::OkStatus();
 }
 
@@ -127,13 +139,15 @@ page::PageFacts App::FactsForPage() const {
 }
 
 http::ClusterHealth App::Health() const {
+  // Whoever is stuck may hold the control's lock.
+  if (Stuck()) return {.was_ready = was_ready_, .draining = draining_, .stuck = true};
   const ClusterReport report = control_.Report(false);
   if (report.ready) was_ready_ = true;
   http::ClusterHealth health{.ready = report.ready,
                              .not_ready_reason = report.not_ready_reason,
                              .was_ready = was_ready_,
                              .draining = draining_,
-                             .stuck = clock_.NowNs() - ticked_ns_ > kStuckNs,
+                             .uptime_ms = (clock_.NowNs() - started_ns_) / 1000000,
                              .missing_expert_nodes = config_.min_expert_nodes,
                              .nodes = {}};
   for (const NodeReport& node : report.nodes) {
@@ -154,9 +168,31 @@ http::ClusterHealth App::Health() const {
 
 // Called with the control's lock; the server exists, since nodes come through it.
 void App::OnHealth(const HealthView& health) {
-  server_->SetServing(kServiceName, health.ready);
-  server_->SetServing("attention", health.attention);
-  server_->SetServing("expert", health.expert);
+  {
+    std::lock_guard lock(health_mutex_);
+    health_ = health;
+  }
+  SetServing();
+}
+
+bool App::Stuck() const { return clock_.NowNs() - ticked_ns_ > kStuckNs; }
+
+// While it drains the process is well, but nobody is served any more.
+void App::SetServing() {
+  std::lock_guard lock(health_mutex_);
+  server_->SetServing("", !stuck_);
+  const bool open = !stuck_ && !draining_;
+  for (const char* name : kServiceNames) server_->SetServing(name, open && health_.ready);
+  server_->SetServing("router", open);
+  server_->SetServing("attention", open && health_.attention);
+  server_->SetServing("expert", open && health_.expert);
+}
+
+void App::RefreshHealth() {
+  const bool stuck = Stuck();
+  if (stuck_.exchange(stuck) == stuck) return;
+  if (stuck) LogError("the thread that keeps the cluster has not turned for ", kStuckNs / 1000000000, " s");
+  SetServing();
 }
 
 void App::Tick() {
@@ -186,7 +222,7 @@ void App::Shutdown() {
   if (std::exchange(shut_down_, true)) return;
   if (server_ == nullptr) return;
   draining_ = true;
-  server_->StopServing();
+  SetServing();
   front_door_.Drain();
   WaitForRequests();
   front_door_.FailAll(absl::UnavailableError("the router is shutting down; ask another one"));

@@ -4,12 +4,14 @@
 
 #include <atomic>
 #include <memory>
+#include <mutex>
 #include <string>
 #include <thread>
 
 #include "base/clock.h"
 #include "base/status.h"
 #include "net/grpc/server.h"
+#include "net/otlp/otlp_exporter.h"
 #include "router/config.h"
 #include "router/control/cluster_control.h"
 #include "router/control/cluster_service.h"
@@ -34,6 +36,8 @@ class App {
   const std::string& http_address() const { return http_->http_address(); }
   const std::string& metrics_address() const { return http_->metrics_address(); }
 
+  // Health says when the ticking thread is stuck: called now and then, from another one.
+  void RefreshHealth();
   // Refuses new requests, waits for the running ones up to the shutdown timeout, cancels what is left and ends.
   void Shutdown();
   // The wait of a running Shutdown ends now.
@@ -43,7 +47,7 @@ class App {
   ClusterControl& control() { return control_; }
 
  private:
-  App(const RouterConfig& config, ServedModel model, std::vector<std::vector<double>> cold_start);
+  App(const RouterConfig& config, ServedModel model, std::vector<std::vector<double>> cold_start, std::unique_ptr<net::OtlpExporter> spans);
   absl::Status Listen();
   absl::Status ListenHttp();
   http::ClusterHealth Health() const;
@@ -51,9 +55,12 @@ class App {
   void Tick();
   void WaitForRequests();
   void OnHealth(const HealthView& health);
+  bool Stuck() const;
+  void SetServing();
 
   const RouterConfig config_;
   const SteadyClock clock_;
+  const std::unique_ptr<net::OtlpExporter> spans_;  // null: nobody wants them
   const ServedModel model_;
   ClusterControl control_;
   FrontDoor front_door_;
@@ -64,10 +71,13 @@ class App {
   std::unique_ptr<grpc::Service> inference_service_;
   std::unique_ptr<grpc::Service> cluster_service_;
   std::unique_ptr<net::GrpcServer> server_;
+  const int64_t started_ns_ = clock_.NowNs();
   std::atomic<bool> hurry_{false};
-  std::atomic<bool> draining_{false};
+  std::atomic<bool> draining_{false}, stuck_{false};
   mutable std::atomic<bool> was_ready_{false};
-  std::atomic<int64_t> ticked_ns_{0};
+  std::atomic<int64_t> ticked_ns_{started_ns_};
+  std::mutex health_mutex_;
+  HealthView health_;  // guarded by health_mutex_, as is what the server says of it
   std::atomic<bool> stop_ticking_{false};
   std::thread ticker_;
   bool shut_down_ = false;

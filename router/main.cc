@@ -61,10 +61,11 @@ void Define(RouterConfig& config, double& shutdown_timeout_s, atoll::Options& op
   options.Flag("--mixed-numerics", &config.mixed_numerics, "admit nodes whose kernels give other bits; tokens may then depend on the node");
   DefineBalance(config, options);
   options.Require("--model");
+  options.Logging();
   options.ReadFileAndEnvironment();
 }
 
-// Blocked in every thread, so that sigwait alone sees them.
+// Blocked in every thread, so that sigtimedwait alone sees them.
 sigset_t BlockStopSignals() {
   sigset_t signals;
   sigemptyset(&signals);
@@ -75,10 +76,12 @@ sigset_t BlockStopSignals() {
   return signals;
 }
 
-int WaitForSignal(const sigset_t& signals) {
-  int signal_number = 0;
-  sigwait(&signals, &signal_number);
-  return signal_number;
+int WaitForSignal(const sigset_t& signals, App& app) {
+  const timespec pause{.tv_sec = 0, .tv_nsec = 250'000'000};
+  while (true) {
+    if (const int signal_number = sigtimedwait(&signals, nullptr, &pause); signal_number > 0) return signal_number;
+    app.RefreshHealth();
+  }
 }
 
 // Runs Shutdown; a second signal cuts its wait short.
@@ -106,7 +109,7 @@ int Run(const RouterConfig& config) {
   }
   std::printf("http %s\nmetrics %s\nlistening %s\n", (*app)->http_address().c_str(), (*app)->metrics_address().c_str(), (*app)->address().c_str());
   std::fflush(stdout);
-  const int signal_number = WaitForSignal(signals);
+  const int signal_number = WaitForSignal(signals, **app);
   atoll::LogInfo("got signal ", signal_number, ", shutting down");
   ShutDown(**app, signals);
   return 0;

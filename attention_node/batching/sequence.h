@@ -5,11 +5,14 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
+#include <utility>
 #include <vector>
 
 #include "attention_node/batching/page_pool.h"
 #include "attention_node/batching/position_class.h"
 #include "attention_node/sequence_request.h"
+#include "attention_node/trace/sequence_trace.h"
 
 namespace atoll::attention_node {
 
@@ -39,6 +42,9 @@ class Sequence {
   const std::vector<std::byte*>& page_addresses() const { return page_addresses_; }
   const std::vector<PageId>& pages() const { return pages_; }
   StageTimes& times() { return times_; }
+  // Null unless the request is traced.
+  SequenceTrace* trace() const { return trace_.get(); }
+  void SetTrace(std::unique_ptr<SequenceTrace> trace) { trace_ = std::move(trace); }
 
   // Whether the logits at `position` of the prompt are to tell the log-probability of the token after it: once, also when
   // the position is computed again.
@@ -67,6 +73,7 @@ class Sequence {
   std::vector<PageId> pages_;
   std::vector<std::byte*> page_addresses_;
   StageTimes times_;
+  std::unique_ptr<SequenceTrace> trace_;
 };
 
 // Most positions of the request that ever have keys: its last token is sampled but never computed.

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "atoll/v1/attention.grpc.pb.h"
+#include "attention_node/control/step_trace_service.h"
 #include "base/log.h"
 #include "net/grpc/bidi_server_stream.h"
 
@@ -70,6 +71,8 @@ SequenceRequest FromProto(const v1::SubmitSequence& proto, uint64_t stream, int6
   request.prompt_logprobs = proto.prompt_logprobs();
   request.report_times = proto.report_times();
   if (proto.has_constraint()) request.constraint = FromProto(proto.constraint());
+  request.probe = proto.probe();
+  request.trace = trace::ParseTraceparent(proto.traceparent()).value_or(trace::TraceContext{});
   if (proto.deadline_ms() > 0) request.deadline_ns = now_ns + proto.deadline_ms() * kNsPerMs;
   return request;
 }
@@ -138,6 +141,10 @@ class AttentionService::Impl final : public v1::AttentionService::CallbackServic
     stream->Start({.on_message = [this, id](v1::RunRequest& request) { OnRequest(id, request); }, .on_end = [this, id] { OnStreamEnd(id); }});
     if (!ended.ok()) stream->End(ended);
     return stream->reactor();
+  }
+
+  grpc::ServerUnaryReactor* TraceStep(grpc::CallbackServerContext*, const v1::TraceStepRequest* request, v1::TraceStepResponse* response) override {
+    return AnswerWithStepTrace(*request, *response, core_->recorder());
   }
 
   void OnEvents(std::span<SequenceEvent> events) {

@@ -34,6 +34,7 @@ node::Heartbeat Membership::TakeHeartbeat() {
   heartbeat.waiting = load.waiting;
   heartbeat.pages_free = load.pages_free;
   heartbeat.loaded_bytes = parts_.weight_bytes;
+  heartbeat.layers_run = load.layers_run - std::exchange(layers_reported_, load.layers_run);
   heartbeat.steps = load.steps - std::exchange(steps_reported_, load.steps);
   heartbeat.parts_sent_again = exchange.parts_sent_again - std::exchange(sent_again_reported_, exchange.parts_sent_again);
   heartbeat.preemptions = load.preemptions - std::exchange(preemptions_reported_, load.preemptions);

@@ -37,7 +37,7 @@ class Membership final : public node::ClusterMember {
 
  private:
   const MembershipParts parts_;
-  uint64_t steps_reported_ = 0, sent_again_reported_ = 0, preemptions_reported_ = 0;  // heartbeats come one after the other
+  uint64_t steps_reported_ = 0, layers_reported_ = 0, sent_again_reported_ = 0, preemptions_reported_ = 0;  // heartbeats come one after the other
 };
 
 }  // namespace atoll::attention_node

@@ -58,6 +58,7 @@ net::FrameHeader OpenDispatch::HeaderOf(const OpenPart& part) const {
   header.step = dispatch_.step;
   header.layer = static_cast<uint16_t>(dispatch_.layer);
   header.micro_batch = static_cast<uint16_t>(dispatch_.micro_batch);
+  header.trace = trace::ToBytes(dispatch_.span);
   header.part = part.part;
   header.parts = part.parts;
   header.row_count = static_cast<uint32_t>(part.row_count);

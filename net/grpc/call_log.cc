@@ -39,17 +39,19 @@ class CallLog final : public grpc::experimental::Interceptor {
     if (status.ok()) return;
     const auto spent = std::chrono::steady_clock::now() - started_;
     const auto left_ms = RemainingMs(*info_->server_context());
-    LogInfo(info_->method(), " from ", info_->server_context()->peer(), RequestId(), " ended ",
-            std::string(StatusCodeName(static_cast<absl::StatusCode>(status.error_code()))), " after ",
-            std::chrono::duration_cast<std::chrono::milliseconds>(spent).count(), " ms",
-            left_ms ? absl::StrCat(" (", *left_ms, " ms before its deadline)") : "", ": ", Printable(status.error_message()));
+    LogLine(LogLevel::kInfo,
+            absl::StrCat(info_->method(), " from ", info_->server_context()->peer(), " ended ",
+                         std::string(StatusCodeName(static_cast<absl::StatusCode>(status.error_code()))), " after ",
+                         std::chrono::duration_cast<std::chrono::milliseconds>(spent).count(), " ms",
+                         left_ms ? absl::StrCat(" (", *left_ms, " ms before its deadline)") : "", ": ", Printable(status.error_message())),
+            RequestId());
   }
 
   std::string RequestId() const {
     const auto& metadata = info_->server_context()->client_metadata();
     const auto found = metadata.find(kRequestIdKey);
     if (found == metadata.end()) return "";
-    return absl::StrCat(" request ", Printable(std::string_view(found->second.data(), found->second.size())));
+    return Printable(std::string_view(found->second.data(), found->second.size()));
   }
 
   grpc::experimental::ServerRpcInfo* const info_;

@@ -85,8 +85,6 @@ void GrpcServer::SetServing(const std::string& service, bool serving) {
   server_->GetHealthCheckService()->SetServingStatus(service, serving);
 }
 
-void GrpcServer::StopServing() { server_->GetHealthCheckService()->Shutdown(); }
-
 void GrpcServer::Shutdown(std::chrono::milliseconds grace) { server_->Shutdown(std::chrono::system_clock::now() + grace); }
 
 }  // namespace atoll::net

@@ -39,9 +39,6 @@ class GrpcServer {
   // grpc.health.v1: "" serves from the start, every other name once it is set.
   void SetServing(const std::string& service, bool serving);
 
-  // Health turns to NOT_SERVING for all names and stays so.
-  void StopServing();
-
   // No new calls; those that run may end within `grace`, then they are cancelled. Returns when all have ended.
   void Shutdown(std::chrono::milliseconds grace);
 

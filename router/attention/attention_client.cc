@@ -1,6 +1,7 @@
 #include "router/attention/attention_client.h"
 
 #include <algorithm>
+#include <atomic>
 #include <mutex>
 #include <unordered_map>
 #include <utility>
@@ -12,6 +13,7 @@
 #include "base/log.h"
 #include "net/grpc/bidi_client.h"
 #include "net/grpc/channel.h"
+#include "router/attention/step_trace_client.h"
 
 namespace atoll::router {
 namespace {
@@ -73,6 +75,8 @@ v1::RunRequest MakeSubmit(const RequestStream& stream, int32_t choice) {
   submit.set_prompt_logprobs(request.prompt_logprobs);
   if (request.constraint) FillConstraint(*request.constraint, *submit.mutable_constraint());
   submit.set_report_times(!request.stop.empty());
+  if (!request.trace.span.empty()) submit.set_traceparent(trace::Traceparent(request.trace.span));
+  submit.set_probe(request.probe);
   submit.set_deadline_ms(static_cast<uint32_t>(std::min<int64_t>(request.deadline_ms, UINT32_MAX)));
   return message;
 }
@@ -142,7 +146,12 @@ class RunStreamClient final : public AttentionClient {
   absl::Status Submit(std::shared_ptr<RequestStream> stream) override;
   void CancelSequence(uint64_t sequence_id) override;
   int64_t sequences() const override { return ReadLocked([this] { return static_cast<int64_t>(places_.size()); }); }
+  int64_t tokens() const override { return tokens_.load(std::memory_order_relaxed); }
   int64_t prompt_tokens() const override { return ReadLocked([this] { return prompt_tokens_; }); }
+
+  std::function<void()> TraceStep(const StepTraceCall& call, std::function<void(absl::StatusOr<StepTrace>)> done) override {
+    return StartStepTrace(*stub_, options_.node_id, call, std::move(done));
+  }
 
   void Close() override { stream_->CancelAndWait(); }
 
@@ -170,6 +179,7 @@ class RunStreamClient final : public AttentionClient {
   void Forget(uint64_t sequence_id);
 
   const AttentionClientOptions options_;
+  std::atomic<int64_t> tokens_{0};
   mutable std::mutex mutex_;
   std::unordered_map<uint64_t, Place> places_;  // guarded by mutex_, as the next two
   int64_t prompt_tokens_ = 0;
@@ -234,6 +244,7 @@ std::vector<RunStreamClient::Place> RunStreamClient::FindPlaces(const v1::RunRes
     const auto found = places_.find(event.sequence_id());
     if (found == places_.end()) continue;  // cancelled meanwhile
     places[i] = found->second;
+    tokens_.fetch_add(event.tokens_size(), std::memory_order_relaxed);
     if (event.tokens_size() > 0) prompt_tokens_ -= std::exchange(found->second.prompt_tokens, 0);
     if (event.has_end()) Forget(event.sequence_id());
   }

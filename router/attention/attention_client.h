@@ -8,6 +8,7 @@
 #include <string>
 
 #include "base/status.h"
+#include "router/attention/step_trace.h"
 #include "router/request/request_stream.h"
 
 namespace atoll::router {
@@ -30,8 +31,14 @@ class AttentionClient : public SequenceHost, public std::enable_shared_from_this
   virtual absl::Status Submit(std::shared_ptr<RequestStream> stream) = 0;
 
   virtual int64_t sequences() const = 0;
+  // That have come since the stream began.
+  virtual int64_t tokens() const = 0;
   // Prompt tokens of sequences that have not sampled a token yet.
   virtual int64_t prompt_tokens() const = 0;
+
+  // Records the node's next step that has rows of the request. `done` is called once, on a gRPC thread. The call of what is
+  // returned ends it: `done` then gets CANCELLED.
+  virtual std::function<void()> TraceStep(const StepTraceCall& call, std::function<void(absl::StatusOr<StepTrace>)> done) = 0;
 
   // Ends the stream and waits for on_end: never on a gRPC thread. Submissions fail from then on.
   virtual void Close() = 0;

@@ -27,8 +27,8 @@ bool ClusterState::ReachesEveryExpert(const Node& node) const {
 
 bool ClusterState::IsUsable(const Node& node) const {
   const auto told = told_.find(node.hello.node_id);
-  return node.alive && !node.draining && told != told_.end() && told->second.connected && told->second.probed && AllExpertsLive() &&
-         ReachesEveryExpert(node);
+  return node.alive && !node.draining && told != told_.end() && told->second.connected && told->second.probed && !told->second.stalled &&
+         AllExpertsLive() && ReachesEveryExpert(node);
 }
 
 std::vector<const Node*> ClusterState::Usable() const {
@@ -105,6 +105,9 @@ std::string ClusterState::AttentionReason() const {
   if (const std::string peer = UnreachablePeer(node); !peer.empty()) return absl::StrCat(name, " cannot reach expert node ", peer);
   if (!told.probed && node.heartbeat.epoch_ready < view()->epoch) return absl::StrCat(name, " is opening its links to the expert nodes");
   if (!told.connected) return absl::StrCat("the router is opening its stream to ", name);
+  if (told.stalled) {
+    return absl::StrCat(name, " has made no token for ", told.quiet_ns / 1000000, " ms", told.probe_failure.empty() ? "" : ": ", told.probe_failure);
+  }
   if (!told.probe_failure.empty()) return absl::StrCat(name, " failed its probe: ", told.probe_failure);
   return absl::StrCat(name, " is being probed with one token");
 }

@@ -11,6 +11,8 @@ namespace {
 
 constexpr int64_t kReconnectAfterNs = 200'000'000;
 constexpr int64_t kProbeAgainAfterNs = 250'000'000;
+constexpr int64_t kNsPerMs = 1'000'000;
+constexpr int64_t kCountedTicks = 4;  // of a late tick: a router that was stopped itself accuses nobody
 
 }  // namespace
 
@@ -42,6 +44,10 @@ absl::Status ClusterState::OnHeartbeat(StreamId stream, const NodeHeartbeat& hea
   ATOLL_RETURN_IF_ERROR(counters_.Add(heartbeat.expert_counts));
   epochs_.Raise(heartbeat.epoch_ready);
   keeper_.OnHeartbeat(*registry_.Find(stream), heartbeat);
+  if (const auto told = told_.find(registry_.Find(stream)->hello.node_id); told != told_.end() && heartbeat.layers_run > 0) {
+    // A long prompt is computed without a token; but steps whose sequences all fail get on, too.
+    if (told->second.probe_failure.empty()) told->second.quiet_ns = 0;
+  }
   Reconcile(now_ns, orders);
   return absl::OkStatus();
 }
@@ -78,6 +84,7 @@ void ClusterState::OnTick(int64_t now_ns, Orders& orders) {
     const auto silent = [&](const EndOrder& end) { return end.stream == node.stream; };
     if (!node.alive && std::any_of(orders.ends.begin(), orders.ends.end(), silent)) NoteLost(node, now_ns, orders);
   }
+  WatchTokens(now_ns, orders);
   Reconcile(now_ns, orders);
 }
 
@@ -96,6 +103,7 @@ void ClusterState::OnAttentionStreamEnd(const std::string& node_id, uint64_t inc
 void ClusterState::OnProbe(const ProbeOrder& probe, const absl::Status& result, int64_t now_ns, Orders& orders) {
   const Node* node = registry_.Find(probe.node_id);
   if (node == nullptr || !node->alive || node->hello.incarnation != probe.incarnation) return;
+  if (probe.again) return OnProbeAgain(probe, result, now_ns, orders);
   Told& told = told_[probe.node_id];
   told.probing = false;
   told.probe_after_ns = result.ok() ? now_ns : now_ns + kProbeAgainAfterNs;
@@ -106,6 +114,47 @@ void ClusterState::OnProbe(const ProbeOrder& probe, const absl::Status& result, 
                                    : absl::StrCat("attention node ", probe.node_id, " failed the probe of epoch ", probe.epoch, ": ",
                                                   result.message()));
   Reconcile(now_ns, orders);
+}
+
+// It is the missing token that makes a node stalled, not a probe's end: a full queue, say, is no failure.
+void ClusterState::OnProbeAgain(const ProbeOrder& probe, const absl::Status& result, int64_t now_ns, Orders& orders) {
+  Told& told = told_[probe.node_id];
+  told.probing = false;
+  if (result.ok()) return OnToken(probe.node_id, orders);
+  told.probe_after_ns = now_ns + kProbeAgainAfterNs;
+  if (told.probe_failure.empty()) orders.log.push_back(absl::StrCat("attention node ", probe.node_id, " gave no token: ", result.message()));
+  told.probe_failure = std::string(result.message());
+}
+
+void ClusterState::OnToken(const std::string& node_id, Orders& orders) {
+  const auto told = told_.find(node_id);
+  if (told == told_.end()) return;
+  told->second.quiet_ns = 0;
+  if (told->second.probed) told->second.probe_failure.clear();
+  if (std::exchange(told->second.stalled, false)) orders.log.push_back(absl::StrCat("attention node ", node_id, " makes tokens again"));
+}
+
+void ClusterState::WatchTokens(int64_t now_ns, Orders& orders) {
+  const int64_t since_ns = ticked_ns_ == 0 ? 0 : std::min(now_ns - ticked_ns_, kCountedTicks * options_.registry.tick_ms * kNsPerMs);
+  ticked_ns_ = now_ns;
+  if (options_.tokens.probe_after_ms == 0) return;
+  for (const Node* node : registry_.Alive(NodeRole::kAttention)) {
+    Told& told = told_[node->hello.node_id];
+    if (!told.probed || node->draining) {
+      told.quiet_ns = 0;
+      told.stalled = false;
+      continue;
+    }
+    told.quiet_ns += since_ns;
+    if (told.quiet_ns >= options_.tokens.stalled_after_ms * kNsPerMs && !std::exchange(told.stalled, true)) {
+      orders.log.push_back(absl::StrCat("attention node ", node->hello.node_id, " has made no token for ", options_.tokens.stalled_after_ms,
+                                        " ms; it gets no requests until one comes"));
+    }
+    const bool wanted = told.quiet_ns >= options_.tokens.probe_after_ms * kNsPerMs && told.connected;
+    if (!wanted || told.probing || now_ns < told.probe_after_ns) continue;
+    told.probing = true;
+    orders.probes.push_back({.node_id = node->hello.node_id, .incarnation = node->hello.incarnation, .epoch = view()->epoch, .again = true});
+  }
 }
 
 void ClusterState::OnPlan(const PlanResult& result, int64_t now_ns, Orders& orders) {

@@ -18,11 +18,13 @@
 #include "router/cluster/orders.h"
 #include "router/cluster/placement_keeper.h"
 #include "router/cluster/registry.h"
+#include "router/cluster/token_options.h"
 
 namespace atoll::router {
 
 struct ClusterOptions {
   RegistryOptions registry;
+  TokenOptions tokens;
   PlacementOptions placement;
 };
 
@@ -46,6 +48,8 @@ class ClusterState {
   void OnTick(int64_t now_ns, Orders& orders);
   // The stream for sequences to that life of an attention node is over.
   void OnAttentionStreamEnd(const std::string& node_id, uint64_t incarnation, int64_t now_ns, Orders& orders);
+  // A token has come from that attention node.
+  void OnToken(const std::string& node_id, Orders& orders);
   void OnProbe(const ProbeOrder& probe, const absl::Status& result, int64_t now_ns, Orders& orders);
   void OnPlan(const PlanResult& result, int64_t now_ns, Orders& orders);
   // An operator's; see PlacementKeeper.
@@ -81,12 +85,16 @@ class ClusterState {
     bool probing = false;
     int64_t probe_after_ns = 0;
     std::string probe_failure;
+    int64_t quiet_ns = 0;  // since it was last seen to get on, while probed
+    bool stalled = false;
   };
 
   void Reconcile(int64_t now_ns, Orders& orders);
   void SendViews(Orders& orders);
   void Connect(int64_t now_ns, Orders& orders);
   void Probe(int64_t now_ns, Orders& orders);
+  void WatchTokens(int64_t now_ns, Orders& orders);
+  void OnProbeAgain(const ProbeOrder& probe, const absl::Status& result, int64_t now_ns, Orders& orders);
 
   Following FollowingNow() const;
   bool IsUsable(const Node& node) const;
@@ -106,6 +114,7 @@ class ClusterState {
   ExpertCounters counters_;
   PlacementKeeper keeper_;
   std::map<std::string, Told> told_;  // attention nodes
+  int64_t ticked_ns_ = 0;             // 0: not yet
 };
 
 }  // namespace atoll::router

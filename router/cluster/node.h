@@ -62,6 +62,7 @@ struct NodeHeartbeat {
   std::map<std::string, std::string> lost_peers;
   std::vector<LayerCounts> expert_counts;
   uint64_t steps = 0;
+  uint64_t layers_run = 0;
   uint64_t busy_us = 0;
   uint64_t parts_sent_again = 0;
   uint64_t preemptions = 0;

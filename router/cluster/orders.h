@@ -41,6 +41,7 @@ struct ProbeOrder {
   std::string node_id;
   uint64_t incarnation = 0;
   uint64_t epoch = 0;
+  bool again = false;  // of a node that has answered one: only whether tokens still come
 };
 
 // An expert node that leaves may end now.

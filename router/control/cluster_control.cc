@@ -145,9 +145,20 @@ void ClusterControl::CloseDisconnected() {
 }
 
 void ClusterControl::Tick() {
-  Handle([&](Orders& orders) { state_.OnTick(clock_->NowNs(), orders); });
+  Handle([&](Orders& orders) {
+    NoteTokensLocked(orders);
+    state_.OnTick(clock_->NowNs(), orders);
+  });
   HandleProbes();
   CloseDisconnected();
+}
+
+void ClusterControl::NoteTokensLocked(Orders& orders) {
+  for (const auto& [id, client] : attention_clients_) {
+    const int64_t tokens = client->tokens();
+    if (std::exchange(tokens_seen_[id], tokens) < tokens) state_.OnToken(id, orders);
+  }
+  std::erase_if(tokens_seen_, [&](const auto& seen) { return !attention_clients_.contains(seen.first); });
 }
 
 void ClusterControl::WaitForWork(std::chrono::milliseconds timeout) {

@@ -75,6 +75,7 @@ class ClusterControl final : public ServingSource {
   void RefreshServingLocked();
   void CloseDisconnected();
   void HandleProbes();
+  void NoteTokensLocked(Orders& orders);
   void Post(ProbeOrder order, absl::Status result);
   template <typename Event>
   void Handle(Event event);
@@ -89,6 +90,7 @@ class ClusterControl final : public ServingSource {
   std::map<std::string, std::shared_ptr<AttentionClient>> attention_clients_;  // shared with the requests that they host
   std::vector<std::shared_ptr<AttentionClient>> disconnected_;                 // to be closed by Tick
   std::vector<std::unique_ptr<Probe>> probes_;
+  std::map<std::string, int64_t> tokens_seen_;  // by node id, of its present stream
   std::shared_ptr<const Serving> serving_;  // shared with requests being placed
   HealthView health_;
   bool shut_down_ = false;

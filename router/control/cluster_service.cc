@@ -7,6 +7,7 @@
 #include "net/grpc/bidi_server_stream.h"
 #include "net/grpc/status_map.h"
 #include "router/control/placement_service.h"
+#include "router/control/step_trace_service.h"
 
 namespace atoll::router {
 namespace {
@@ -73,6 +74,7 @@ NodeHeartbeat ReadHeartbeat(const v1::Heartbeat& from) {
   heartbeat.to_load_bytes = from.to_load_bytes();
   heartbeat.rows_run = from.rows_run();
   heartbeat.steps = from.steps();
+  heartbeat.layers_run = from.layers_run();
   heartbeat.busy_us = from.busy_us();
   heartbeat.parts_sent_again = from.parts_sent_again();
   heartbeat.preemptions = from.preemptions();
@@ -281,6 +283,11 @@ class ClusterServiceImpl final : public v1::ClusterService::CallbackService {
     grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
     reactor->Finish(net::ToGrpcStatus(ApplyChange(*request, *control_)));
     return reactor;
+  }
+
+  grpc::ServerUnaryReactor* TraceStep(grpc::CallbackServerContext* context, const v1::TraceStepRequest* request,
+                                      v1::TraceStepResponse* response) override {
+    return AnswerTraceStep(*control_, *context, *request, *response);
   }
 
  private:

@@ -11,6 +11,7 @@ Request OneToken(const ProbeOrder& order, const ProbeOptions& options) {
   request.prompt_ids = {options.token_id};
   request.sampling.temperature = 0;
   request.max_tokens = 1;
+  request.probe = true;
   request.ignore_eos = true;
   request.deadline_ms = options.timeout_ms;
   return request;

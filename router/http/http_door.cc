@@ -34,7 +34,7 @@ HttpDoor::HttpDoor(DoorPolicy policy, const OpenAiSurroundings& surroundings, co
 absl::StatusOr<std::unique_ptr<HttpDoor>> HttpDoor::Start(const HttpConfig& config, const OpenAiSurroundings& surroundings,
                                                           const std::function<void(Routes&)>& add_metrics_routes,
                                                           const std::function<void(Routes&)>& add_public_routes) {
-  DoorPolicy policy{.keys = {}, .allowed_origins = config.allowed_origins, .counts = surroundings.request_counts};
+  DoorPolicy policy{.keys = {}, .allowed_origins = config.allowed_origins, .access_log = true, .counts = surroundings.request_counts};
   if (!config.api_key_file.empty()) {
     ATOLL_ASSIGN_OR_RETURN(policy.keys, ApiKeys::Load(config.api_key_file));
   }

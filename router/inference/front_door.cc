@@ -6,6 +6,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "base/error_info.h"
+#include "base/log.h"
 #include "model/chat/thinking.h"
 #include "model/grammar/grammar.h"
 #include "router/inference/tool_use.h"
@@ -40,6 +41,35 @@ absl::Status RefusedConstraint(const absl::Status& status, const model::Constrai
                        {.reason = "UNSUPPORTED_VALUE", .metadata = {{"field", field}}, .retry_after_ms = {}});
 }
 
+// One line a request; of those that go as their clients want it only for who looks closely.
+void LogEnd(const RequestStream& stream, const RequestOutcome& outcome, int64_t spent_ms) {
+  const LogLevel level = outcome.status.ok() || absl::IsCancelled(outcome.status) ? LogLevel::kDebug : LogLevel::kInfo;
+  if (!Logs(level)) return;
+  const absl::string_view why = outcome.status.message();
+  LogLine(level,
+          absl::StrCat(outcome.prompt_tokens, " prompt tokens, ", outcome.completion_tokens, " tokens in ", spent_ms, " ms: ",
+                       absl::StatusCodeToString(outcome.status.code()), why.empty() ? "" : ": ", why),
+          stream.request().request_id);
+}
+
+// Of a request that may be refused.
+RequestFacts FactsOf(const GenerateCall& call, int64_t now_ns) {
+  return {.trace = call.trace, .request_id = call.request_id, .chat = std::holds_alternative<ChatPrompt>(call.input), .begin_ns = now_ns};
+}
+
+RequestFacts FactsOf(const RequestStream& stream, const RequestOutcome& outcome) {
+  const Request& request = stream.request();
+  return {.trace = request.trace,
+          .request_id = request.request_id,
+          .chat = request.chat,
+          .begin_ns = stream.started_ns(),
+          .queue_us = outcome.queue_ns / 1000,
+          .first_token_us = outcome.first_token_ns / 1000,
+          .prompt_tokens = outcome.prompt_tokens,
+          .completion_tokens = outcome.completion_tokens,
+          .status = outcome.status};
+}
+
 int64_t PromptTokens(const Request& request) { return static_cast<int64_t>(request.prompt_ids.size()) * request.n; }
 
 }  // namespace
@@ -69,17 +99,25 @@ RequestLimits FrontDoor::Limits(const Serving& serving) const {
 absl::Status FrontDoor::Generate(GenerateCall call, ResponseSink* sink,
                                  const std::function<void(std::shared_ptr<RequestStream>)>& started) {
   AttentionSeat seat;
+  if (options_.tracer != nullptr) call.trace.span = options_.tracer->NewSpan(call.trace.parent);
+  RequestFacts facts;
+  if (call.trace.span.sampled()) facts = FactsOf(call, clock_->NowNs());
   absl::StatusOr<std::shared_ptr<RequestStream>> prepared = Prepare(std::move(call), sink, seat);
-  if (!prepared.ok()) return Refuse(prepared.status());
+  if (!prepared.ok()) return Refuse(prepared.status(), std::move(facts));
   const std::shared_ptr<RequestStream> stream = *std::move(prepared);
-  if (absl::Status status = Admit(stream); !status.ok()) return Refuse(std::move(status));
+  if (absl::Status status = Admit(stream); !status.ok()) return Refuse(std::move(status), std::move(facts));
   started(stream);
   if (absl::Status status = seat.client->Submit(stream); !status.ok()) stream->Fail(status);
   return absl::OkStatus();
 }
 
-absl::Status FrontDoor::Refuse(absl::Status status) {
+absl::Status FrontDoor::Refuse(absl::Status status, RequestFacts facts) {
   metrics_.OnRefused(status);
+  if (options_.tracer != nullptr) {
+    facts.model = model_->name();
+    facts.status = status;
+    RecordRequestSpans(*options_.tracer, *clock_, facts);
+  }
   std::lock_guard lock(mutex_);
   ++totals_.refused;
   return status;
@@ -194,6 +232,12 @@ void FrontDoor::OnFirstToken(const RequestStream& stream, int64_t after_ns) {
 
 void FrontDoor::OnRequestEnd(const RequestStream& stream, const RequestOutcome& outcome) {
   metrics_.OnEnd(outcome);
+  if (options_.tracer != nullptr && stream.request().trace.span.sampled()) {
+    RequestFacts facts = FactsOf(stream, outcome);
+    facts.model = model_->name();
+    RecordRequestSpans(*options_.tracer, *clock_, facts);
+  }
+  LogEnd(stream, outcome, (clock_->NowNs() - stream.started_ns()) / 1000000);
   std::lock_guard lock(mutex_);
   const auto found = running_.find(stream.request().request_id);
   if (found == running_.end()) return;

@@ -14,8 +14,10 @@
 
 #include "base/clock.h"
 #include "base/status.h"
+#include "base/trace/tracer.h"
 #include "router/admission.h"
 #include "router/attention/choose_node.h"
+#include "router/inference/request_spans.h"
 #include "router/inference/served_model.h"
 #include "router/inference/serving.h"
 #include "router/metrics/request_metrics.h"
@@ -29,6 +31,7 @@ struct FrontDoorOptions {
   AdmissionLimits admission;
   int64_t request_timeout_ms = 3600 * 1000;  // most that a client may ask for, and what it gets without asking
   uint64_t random_seed = 0;                  // of the seeds and ids that clients leave to the router
+  trace::Tracer* tracer = nullptr;           // outlives the front door; may be null
 };
 
 struct RequestTotals {
@@ -82,7 +85,7 @@ class FrontDoor final : public RequestObserver {
     int64_t queued_prompt_tokens = 0;  // 0 after the first token
   };
 
-  absl::Status Refuse(absl::Status status);
+  absl::Status Refuse(absl::Status status, RequestFacts facts);
   absl::StatusOr<std::shared_ptr<RequestStream>> Prepare(GenerateCall call, ResponseSink* sink, AttentionSeat& seat);
   RequestLimits Limits(const Serving& serving) const;
   int32_t ContextLength(const Serving& serving) const;

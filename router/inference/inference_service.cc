@@ -7,6 +7,7 @@
 #include "net/grpc/deadline.h"
 #include "net/grpc/single_request.h"
 #include "net/grpc/status_map.h"
+#include "net/grpc/trace_metadata.h"
 #include "router/inference/messages_service.h"
 
 namespace atoll::router {
@@ -72,6 +73,7 @@ class GenerateReactor final : public net::SingleRequestReactor<v1::GenerateReque
     with_logprobs_ = request.has_logprobs();
     GenerateCall call = ReadCall(request);
     call.deadline_ms = net::RemainingMs(*context_);
+    call.trace = ReadRequestTrace(net::OnlyMetadata(*context_, "traceparent"), net::OnlyMetadata(*context_, "tracestate"));
     const auto start = [this, call = std::move(call)]() mutable { Start(std::move(call)); };
     if (!RunByLength(worker_, TextBytes(request), start)) Finish(net::ToGrpcStatus(WorkerFull()));
   }

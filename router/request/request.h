@@ -13,6 +13,7 @@
 #include "model/chat/chat_format.h"
 #include "model/chat/tool_prompt.h"
 #include "model/grammar/constraint.h"
+#include "router/request/request_trace.h"
 
 namespace atoll::router {
 
@@ -74,6 +75,7 @@ struct GenerateCall {
   bool prompt_logprobs = false;        // of the prompt's tokens too; needs logprobs
   std::optional<int64_t> deadline_ms;  // that are left; nothing: the client set none
   std::optional<model::Constraint> constraint;  // of the generated text
+  RequestTrace trace;
 };
 
 // Every field set and in range.
@@ -106,6 +108,9 @@ struct Request {
   bool prompt_logprobs = false;
   int64_t deadline_ms = 0;  // from admission on
   std::optional<model::Constraint> constraint;
+  RequestTrace trace;
+  bool chat = false;        // it came as a chat
+  bool probe = false;       // the router's own
 };
 
 }  // namespace atoll::router

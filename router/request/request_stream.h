@@ -73,6 +73,7 @@ class RequestStream {
 
   const Request& request() const { return request_; }
   uint64_t sequence_id(int32_t choice) const { return first_sequence_id_ + choice; }
+  int64_t started_ns() const { return started_ns_; }
   bool PastDeadline(int64_t now_ns) const { return now_ns >= deadline_ns_; }
 
   // Before the first event, once the sequences are submitted.

@@ -204,6 +204,8 @@ absl::StatusOr<Request> MakeRequest(GenerateCall call, std::vector<int32_t> prom
                                                             " (what the context leaves), found ", request.min_tokens));
   }
   request.request_id = std::move(call.request_id);
+  request.trace = std::move(call.trace);
+  request.chat = std::holds_alternative<ChatPrompt>(call.input);
   request.n = call.n.value_or(1);
   request.prompt_ids = std::move(prompt_ids);
   request.sampling = MakeSampling(call.sampling, limits);

@@ -24,7 +24,7 @@ TestModel& BundledModel() {
   return model;
 }
 
-CoreWorld::CoreWorld(CoreOptions options) {
+CoreWorld::CoreWorld(CoreOptions options, trace::Tracer* tracer) {
   TestModel& model = BundledModel();
   if (options.pages == 0) options.pages = 400;
   auto core = AttentionCore::Create(options, {.shard = &model.shard,
@@ -33,7 +33,8 @@ CoreWorld::CoreWorld(CoreOptions options) {
                                               .exchange = model.experts.get(),
                                               .sink = this,
                                               .clock = &clock_,
-                                              .constraints = model.constraints.get()});
+                                              .constraints = model.constraints.get(),
+                                              .tracer = tracer});
   ATOLL_CHECK(core.ok(), core.status().ToString());
   core_ = *std::move(core);
 }

@@ -33,7 +33,7 @@ TestModel& BundledModel();
 
 class CoreWorld final : public EventSink {
  public:
-  explicit CoreWorld(CoreOptions options);
+  explicit CoreWorld(CoreOptions options, trace::Tracer* tracer = nullptr);
 
   void OnEvents(std::span<SequenceEvent> events) override;
   absl::Status Submit(SequenceRequest request);

@@ -25,8 +25,9 @@ model::ModelConfig Config() {
 
 class ClusterStateTest : public testing::Test {
  protected:
-  explicit ClusterStateTest(int64_t min_expert_nodes = 2, bool mixed_numerics = false, int64_t min_replicas = 1, float epsilon = 0)
+  explicit ClusterStateTest(int64_t min_expert_nodes = 2, bool mixed_numerics = false, int64_t min_replicas = 1, float epsilon = 0, TokenOptions tokens = {})
       : state_({.registry = {.model_fingerprint = kFingerprint, .peer_silence_ms = 500, .tick_ms = 25, .mixed_numerics = mixed_numerics},
+                .tokens = tokens,
                 .placement = {.balance = Copies(min_replicas), .routing_bias = {.epsilon = epsilon}, .min_expert_nodes = min_expert_nodes, .cold_start = {}}},
                {.config = &config_, .with_mtp = false, .expert_bytes = 1000}) {}
 
@@ -214,6 +215,89 @@ TEST_F(ClusterStateTest, SilenceLosesANodeOnlyWhileOurTicksAreOnTime) {
   EXPECT_FALSE(state_.ready());
   EXPECT_EQ(state_.NotReadyReason(), "8 experts have no live host: expert node e2 is lost");
   EXPECT_FALSE(Heartbeat(e2_, 1).ok());  // the stream of a lost node must end
+}
+
+// An attention node without a token for 100 ms is asked for one; for 250 ms, and it counts as stalled.
+class TokenWatchTest : public ClusterStateTest {
+ protected:
+  TokenWatchTest() : ClusterStateTest(2, false, 1, 0, {.probe_after_ms = 100, .stalled_after_ms = 250}) {}
+
+  // Everybody's heartbeats come meanwhile.
+  std::vector<ProbeOrder> Pass(int64_t ms, uint64_t layers_run = 0) {
+    std::vector<ProbeOrder> probes;
+    for (int64_t passed = 0; passed < ms; passed += 25) {
+      for (const StreamId stream : {e1_, e2_}) EXPECT_TRUE(Heartbeat(stream, state_.epoch()).ok());
+      NodeHeartbeat heartbeat;
+      heartbeat.incarnation = 1;
+      heartbeat.epoch_ready = state_.epoch();
+      heartbeat.layers_run = layers_run;
+      EXPECT_TRUE(state_.OnHeartbeat(a1_, heartbeat, now_ns_, orders_).ok());
+      Tick(25);
+      probes.insert(probes.end(), orders_.probes.begin(), orders_.probes.end());
+    }
+    return probes;
+  }
+  void Token() {
+    orders_ = {};
+    state_.OnToken("a1", orders_);
+  }
+};
+
+TEST_F(TokenWatchTest, ANodeIsAskedAgainOnlyWhileNoTokenComes) {
+  BringUp();
+  for (int i = 0; i < 10; ++i) {
+    EXPECT_TRUE(Pass(75).empty());
+    Token();
+  }
+  const std::vector<ProbeOrder> probes = Pass(125);
+  ASSERT_EQ(probes.size(), 1u);
+  EXPECT_TRUE(probes[0].again);
+  Answer(probes[0]);
+  EXPECT_TRUE(Pass(75).empty());
+  EXPECT_EQ(Pass(75).size(), 1u) << "and again";
+  EXPECT_TRUE(state_.ready());
+}
+
+TEST_F(TokenWatchTest, WithoutATokenItIsNotReadyUntilOneComes) {
+  BringUp();
+  const std::vector<ProbeOrder> probes = Pass(275);
+  ASSERT_EQ(probes.size(), 1u) << "one at a time";
+  EXPECT_FALSE(state_.ready());
+  EXPECT_THAT(state_.NotReadyReason(), testing::StartsWith("attention node a1 has made no token for 2"));
+  Pass(1000);
+  EXPECT_FALSE(state_.ready());
+  Token();
+  EXPECT_TRUE(state_.ready());
+  Answer(probes[0]);
+  EXPECT_TRUE(state_.ready());
+}
+
+TEST_F(TokenWatchTest, AProbeThatFailsIsNoTokenAndTheReasonIsTold) {
+  BringUp();
+  const std::vector<ProbeOrder> probes = Pass(125);
+  ASSERT_EQ(probes.size(), 1u);
+  Answer(probes[0], absl::UnavailableError("no usable node holds expert 3"));
+  EXPECT_TRUE(state_.ready()) << "a failure alone may pass";
+  Pass(150, /*layers_run=*/3);
+  EXPECT_FALSE(state_.ready()) << "steps that only fail get on, too";
+  EXPECT_THAT(state_.NotReadyReason(), testing::EndsWith(": no usable node holds expert 3"));
+  const std::vector<ProbeOrder> next = Pass(150);
+  ASSERT_EQ(next.size(), 1u);
+  Answer(next[0]);
+  EXPECT_TRUE(state_.ready());
+}
+
+TEST_F(TokenWatchTest, ALongPromptIsNoStall) {
+  BringUp();
+  EXPECT_TRUE(Pass(2000, /*layers_run=*/1).empty());
+  EXPECT_TRUE(state_.ready());
+}
+
+TEST_F(TokenWatchTest, ARouterThatWasStoppedItselfAccusesNobody) {
+  BringUp();
+  Tick(25);
+  Tick(60'000);
+  EXPECT_TRUE(state_.ready());
 }
 
 TEST_F(ClusterStateTest, LostAttentionNodeIsDisconnectedAndOthersGoOn) {

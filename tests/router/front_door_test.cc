@@ -40,7 +40,12 @@ class FakeClient final : public AttentionClient {
     std::lock_guard lock(mutex_);
     return static_cast<int64_t>(places_.size());
   }
+  int64_t tokens() const override { return 0; }
   int64_t prompt_tokens() const override { return 0; }
+  std::function<void()> TraceStep(const StepTraceCall&, std::function<void(absl::StatusOr<StepTrace>)> done) override {
+    done(absl::UnimplementedError("no steps here"));
+    return [] {};
+  }
   void Close() override {
     std::lock_guard lock(mutex_);
     closed_ = true;

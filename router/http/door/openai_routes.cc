@@ -61,6 +61,8 @@ class OpenAiApi {
     for (size_t i = 0; i < call->calls.size(); ++i) {
       if (call->calls[i].request_id.empty()) call->calls[i].request_id = absl::StrCat(id, call->calls.size() > 1 ? absl::StrCat("-", i) : "");
     }
+    const RequestTrace trace = ReadRequestTrace(request.OnlyHeader("traceparent"), request.Header("tracestate"));
+    for (GenerateCall& prompt : call->calls) prompt.trace = trace;
     const ServedModel& model = around_.front_door->model();
     const AnswerFacts facts{.id = id, .model = model.name(), .fingerprint = absl::StrFormat("fp_%016x", model.fingerprint()), .created_s = UnixSeconds()};
     StartGeneration(*around_.front_door, *std::move(call), facts, std::move(exchange));
@@ -158,7 +160,7 @@ void AddOpenAiRoutes(const OpenAiSurroundings& surroundings, Routes& routes) {
   });
   routes.AddAnswer("/version", [api](const Request&) { return api->Version(); });
   for (const char* path : {"/server_info", "/get_server_info"}) routes.AddAnswer(path, [api](const Request&) { return api->ServerInfo(); });
-  routes.AddAnswer("/health", [api](const Request&) { return Readyz(api->around().health()); }, true);
+  routes.AddProbe("/health", [api](const Request&) { return Readyz(api->around().health()); });
   AddTokenizeRoutes(surroundings.front_door, surroundings.worker, routes);
 }
 

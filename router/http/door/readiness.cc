@@ -1,5 +1,7 @@
 #include "router/http/door/readiness.h"
 
+#include <cmath>
+
 #include "absl/strings/str_cat.h"
 #include "router/http/json/json_write.h"
 
@@ -26,7 +28,11 @@ std::string PhaseMembers(const ClusterHealth& health) {
     to_load += node.to_load_bytes;
   }
   if (health.missing_expert_nodes == 0 && (loading || to_load > 0)) {
-    return absl::StrCat(",\"phase\":\"load_weights\",\"done_bytes\":", loaded, ",\"total_bytes\":", loaded + to_load);
+    std::string members = absl::StrCat(",\"phase\":\"load_weights\",\"done_bytes\":", loaded, ",\"total_bytes\":", loaded + to_load);
+    // As fast as since the router's start.
+    const double done = static_cast<double>(loaded), rest = static_cast<double>(to_load);
+    if (loaded > 0) absl::StrAppend(&members, ",\"eta_s\":", std::llround(1e-3 * static_cast<double>(health.uptime_ms) * rest / done));
+    return members;
   }
   return absl::StrCat(",\"phase\":\"join\",\"missing_expert_nodes\":", health.missing_expert_nodes);
 }
@@ -42,22 +48,24 @@ std::string DegradedMembers(const ClusterHealth& health) {
 }
 
 constexpr char kStuck[] = "the router's own loop has not turned for seconds";
+constexpr char kStuckPhase[] = ",\"phase\":\"stuck\"";
 
 }  // namespace
 
 Response Livez(const ClusterHealth& health) {
-  return health.stuck ? Unavailable(kStuck, "") : Ok("{\"status\":\"live\"}");
+  return health.stuck ? Unavailable(kStuck, kStuckPhase) : Ok("{\"status\":\"live\"}");
 }
 
 Response Startupz(const ClusterHealth& health) {
+  if (health.stuck) return Unavailable(kStuck, kStuckPhase);
   if (health.was_ready) return Ok("{\"status\":\"started\"}");
   return Unavailable(health.not_ready_reason, PhaseMembers(health));
 }
 
 Response Readyz(const ClusterHealth& health) {
-  if (health.stuck) return Unavailable(kStuck, "");
+  if (health.stuck) return Unavailable(kStuck, kStuckPhase);
   if (health.draining) return Unavailable("draining", ",\"phase\":\"draining\"");
-  if (!health.ready && health.was_ready) return Unavailable(health.not_ready_reason, "");
+  if (!health.ready && health.was_ready) return Unavailable(health.not_ready_reason, ",\"phase\":\"interrupted\"");
   if (!health.ready) return Unavailable(health.not_ready_reason, PhaseMembers(health));
   return Ok(absl::StrCat("{\"status\":\"ok\"", DegradedMembers(health), "}"));
 }

@@ -26,13 +26,15 @@ struct ClusterHealth {
   bool was_ready = false;  // ever
   bool draining = false;
   bool stuck = false;  // the router's own loop does not turn
+  int64_t uptime_ms = 0;
   int64_t missing_expert_nodes = 0;
   std::vector<NodeProgress> nodes = {};
 };
 
 // /livez: the process does its work. 200 unless stuck.
 Response Livez(const ClusterHealth& health);
-// /startupz: the cluster has been ready once; until then 503 with the phase: load_weights (with bytes) or join.
+// Every body that is not 200 has `phase` (join, load_weights, interrupted, draining or stuck) and the reason.
+// /startupz: the cluster has been ready once; until then 503 with the phase: load_weights (with bytes and seconds left) or join.
 Response Startupz(const ClusterHealth& health);
 // /readyz and /health: a token can be made now; 503 with the reason otherwise. `degraded` lists lost expert nodes.
 Response Readyz(const ClusterHealth& health);

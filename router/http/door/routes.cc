@@ -2,10 +2,13 @@
 
 #include <algorithm>
 #include <atomic>
+#include <chrono>
+#include <optional>
 #include <random>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "base/log.h"
 #include "router/http/api/api_error.h"
 
 namespace atoll::router::http {
@@ -23,11 +26,32 @@ bool IsPrintable(std::string_view text) {
   return std::all_of(text.begin(), text.end(), [](unsigned char c) { return c >= 0x21 && c < 0x7F; });
 }
 
-// An exchange whose answers carry headers that its handler does not know of, and are counted.
+constexpr size_t kLoggedPathBytesMax = 200;
+
+// The line of one request in the access log, written when its answer is whole.
+class AccessLine {
+ public:
+  AccessLine(const Request& request, std::string request_id)
+      : what_(absl::StrCat(request.method, " ", request.path.substr(0, kLoggedPathBytesMax))), request_id_(std::move(request_id)), begin_(Clock::now()) {}
+
+  void Write(int status) const {
+    const LogLevel level = status >= 500 ? LogLevel::kInfo : LogLevel::kDebug;
+    if (!Logs(level)) return;
+    const int64_t ms = std::chrono::duration_cast<std::chrono::milliseconds>(Clock::now() - begin_).count();
+    LogLine(level, absl::StrCat(what_, " ", status, " in ", ms, " ms"), request_id_);
+  }
+
+ private:
+  using Clock = std::chrono::steady_clock;
+  const std::string what_, request_id_;
+  const Clock::time_point begin_;
+};
+
+// An exchange whose answers carry headers that its handler does not know of, are counted and leave a line in the access log.
 class WithHeaders final : public Exchange {
  public:
-  WithHeaders(std::shared_ptr<Exchange> inner, Headers headers, std::shared_ptr<StatusCounts> counts)
-      : inner_(std::move(inner)), headers_(std::move(headers)), counts_(std::move(counts)) {}
+  WithHeaders(std::shared_ptr<Exchange> inner, Headers headers, std::shared_ptr<StatusCounts> counts, std::optional<AccessLine> line)
+      : inner_(std::move(inner)), headers_(std::move(headers)), counts_(std::move(counts)), line_(std::move(line)) {}
   ~WithHeaders() override { Count(500); }
 
   void Respond(Response response) override {
@@ -53,7 +77,10 @@ class WithHeaders final : public Exchange {
 
  private:
   void Count(int status) {
-    if (!counted_.exchange(true)) counts_->Add(*gone_ ? kClientGone : status);
+    if (counted_.exchange(true)) return;
+    const int seen = *gone_ ? kClientGone : status;
+    counts_->Add(seen);
+    if (line_) line_->Write(seen);
   }
   Response Add(Response response) const {
     response.headers.insert(response.headers.end(), headers_.begin(), headers_.end());
@@ -65,6 +92,7 @@ class WithHeaders final : public Exchange {
   const std::shared_ptr<StatusCounts> counts_;  // shared with the routes
   const std::shared_ptr<std::atomic<bool>> gone_ = std::make_shared<std::atomic<bool>>(false);  // shared with the callback
   std::atomic<bool> counted_{false};
+  const std::optional<AccessLine> line_;
 };
 
 }  // namespace
@@ -77,6 +105,11 @@ void Routes::Add(const std::string& method, const std::string& path, Handler han
 
 void Routes::AddAnswer(const std::string& path, std::function<Response(const Request&)> answer, bool open) {
   Add("GET", path, [answer = std::move(answer)](const Request& request, const std::shared_ptr<Exchange>& exchange) { exchange->Respond(answer(request)); }, open);
+}
+
+void Routes::AddProbe(const std::string& path, std::function<Response(const Request&)> answer) {
+  AddAnswer(path, std::move(answer), true);
+  exact_[path].probe = true;
 }
 
 void Routes::AddBelow(const std::string& method, const std::string& prefix, Handler handler) {
@@ -124,9 +157,13 @@ Response Routes::Preflight(const Request& request) const {
 }
 
 void Routes::Handle(Request request, std::shared_ptr<Exchange> inner) const {
+  Headers headers = HeadersFor(request);
   const Route* const route = Find(request.path);
   const Method* const method = FindMethod(route, request.method);
-  const auto exchange = std::make_shared<WithHeaders>(std::move(inner), HeadersFor(request), method == nullptr ? other_ : method->counts);
+  std::optional<AccessLine> line;
+  if (policy_.access_log && (route == nullptr || !route->probe)) line.emplace(request, headers.front().second);
+  const auto exchange =
+      std::make_shared<WithHeaders>(std::move(inner), std::move(headers), method == nullptr ? other_ : method->counts, std::move(line));
   if (route == nullptr) return exchange->Respond(ErrorResponse(404, "there is nothing at this path"));
   if (request.method == "OPTIONS" && !policy_.allowed_origins.empty()) return exchange->Respond(Preflight(request));
   if (!route->open && !policy_.keys.Allows(request.Header("authorization"))) {

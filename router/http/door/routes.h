@@ -17,6 +17,7 @@ namespace atoll::router::http {
 struct DoorPolicy {
   ApiKeys keys;
   std::vector<std::string> allowed_origins;  // of pages in other places; "*": all; none: CORS is off
+  bool access_log = false;                   // a line for each answer: at level debug, or info for failures of ours
   std::shared_ptr<RequestCounts> counts = std::make_shared<RequestCounts>();  // shared with who shows them
 };
 
@@ -28,6 +29,8 @@ class Routes {
   // HEAD goes where GET does. An `open` route needs no key.
   void Add(const std::string& method, const std::string& path, Handler handler, bool open = false);
   // Answered at once from here.
+  // Probes leave no line in the access log.
+  void AddProbe(const std::string& path, std::function<Response(const Request&)> answer);
   void AddAnswer(const std::string& path, std::function<Response(const Request&)> answer, bool open = false);
   // Every path that begins so and has no route of its own.
   void AddBelow(const std::string& method, const std::string& prefix, Handler handler);
@@ -44,6 +47,7 @@ class Routes {
   struct Route {
     std::map<std::string, Method> by_method;
     bool open = false;
+    bool probe = false;
   };
   const Route* Find(const std::string& path) const;
   const Method* FindMethod(const Route* route, const std::string& method) const;

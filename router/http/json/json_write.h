@@ -4,12 +4,10 @@
 
 #include <cstdint>
 #include <string>
-#include <string_view>
+
+#include "base/json_string.h"
 
 namespace atoll::router::http {
-
-// With its quotes. Bytes that are not UTF-8 become U+FFFD.
-void AppendJsonString(std::string_view text, std::string& out);
 
 // The shortest digits that read back as the same float; a logarithm of nothing, which JSON has no word for, is -9999.
 void AppendJsonFloat(float value, std::string& out);

@@ -1,5 +1,6 @@
 #include "router/http/server/message.h"
 
+#include <algorithm>
 #include <charconv>
 #include <ctime>
 
@@ -20,6 +21,11 @@ std::string HttpDate() {
 }
 
 }  // namespace
+
+std::string_view Request::OnlyHeader(std::string_view name) const {
+  const auto is_it = [&](const auto& header) { return header.first == name; };
+  return std::count_if(headers.begin(), headers.end(), is_it) == 1 ? Header(name) : std::string_view();
+}
 
 std::string_view Request::Header(std::string_view name) const {
   for (const auto& [key, value] : headers) {

@@ -20,6 +20,8 @@ struct Request {
 
   // Of the first header of that lower-case name; empty where there is none.
   std::string_view Header(std::string_view name) const;
+  // The same, but empty where it was sent more than once.
+  std::string_view OnlyHeader(std::string_view name) const;
 };
 
 struct Response {
