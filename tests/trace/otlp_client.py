@@ -1,6 +1,7 @@
 """What otlp_check runs in its environment: an OTLP receiver, a cluster that sends to it, requests with a traceparent."""
-import concurrent.futures, json, os, re, signal, socket, sys, threading, time, urllib.error, urllib.request
+import concurrent.futures, json, os, re, signal, socket, subprocess, sys, tempfile, threading, time, urllib.error, urllib.request
 import grpc
+from google.protobuf import descriptor_pb2, descriptor_pool
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from opentelemetry.proto.collector.trace.v1 import trace_service_pb2, trace_service_pb2_grpc
 from opentelemetry.proto.trace.v1 import trace_pb2
@@ -197,5 +198,38 @@ def health_is_watched_through_a_stop():
         for thread in threads: thread.join()
 
 
-main([one_request_is_one_trace_over_http_and_grpc, a_failed_request_says_so_in_its_span, the_same_bits_with_and_without_and_nothing_is_sent_without,
+def our_messages_are_the_protocols():
+    """Every message, field, enum value and method of proto/opentelemetry is in the published package, with the same number and type."""
+    root = os.path.join(os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))), 'proto')
+    with tempfile.NamedTemporaryFile() as out:
+        subprocess.run(['protoc', '-I', root, '--include_imports', f'--descriptor_set_out={out.name}', f'{root}/opentelemetry/proto/collector/trace/v1/trace_service.proto'], check=True)
+        files = descriptor_pb2.FileDescriptorSet.FromString(out.read()).file
+    compared = 0
+    def compare(ours, theirs, name):
+        nonlocal compared
+        fields = {f.name: f for f in theirs.field}
+        for field in ours.field:
+            other = fields.get(field.name)
+            same = other and (field.number, field.type, field.label, field.type_name) == (other.number, other.type, other.label, other.type_name)
+            expect(same, f'{name}.{field.name}: {field} is not {other}')
+            compared += 1
+        for kind in ('nested_type', 'enum_type'):
+            for inner in getattr(ours, kind):
+                other = {i.name: i for i in getattr(theirs, kind)}[inner.name]
+                if kind == 'nested_type': compare(inner, other, f'{name}.{inner.name}')
+                else: values(inner, other)
+    def values(ours, theirs):
+        expect({(v.name, v.number) for v in ours.value} <= {(v.name, v.number) for v in theirs.value}, ours)
+    for file in files:
+        theirs = descriptor_pb2.FileDescriptorProto()
+        descriptor_pool.Default().FindFileByName(file.name).CopyToProto(theirs)
+        expect(file.package == theirs.package, file.package)
+        for message in file.message_type: compare(message, {m.name: m for m in theirs.message_type}[message.name], message.name)
+        for service in file.service:
+            other = {s.name: s for s in theirs.service}[service.name]
+            expect([(m.name, m.input_type, m.output_type) for m in service.method] == [(m.name, m.input_type, m.output_type) for m in other.method], service)
+    expect(compared > 40, f'{compared} fields')
+
+
+main([our_messages_are_the_protocols, one_request_is_one_trace_over_http_and_grpc, a_failed_request_says_so_in_its_span, the_same_bits_with_and_without_and_nothing_is_sent_without,
       a_receiver_that_is_away_or_mute_holds_up_nobody, a_wrong_setting_ends_the_start, health_is_watched_through_a_stop])
