@@ -21,10 +21,11 @@ uint64_t Tracer::RandomBits() {
   return z ^ (z >> 31);
 }
 
-TraceContext Tracer::NewSpan(const std::optional<TraceContext>& parent) {
+TraceContext Tracer::NewSpan(const std::optional<TraceContext>& below) {
+  const std::optional<TraceContext> parent = below && !below->empty() ? below : std::nullopt;
   TraceContext context;
   while (context.empty()) {
-    if (parent && !parent->empty()) {
+    if (parent) {
       context.trace_id = parent->trace_id;
     } else {
       const uint64_t halves[2] = {RandomBits(), RandomBits()};
