@@ -68,6 +68,7 @@ absl::StatusOr<std::unique_ptr<GrpcServer>> GrpcServer::Start(const GrpcServerOp
   AddInterceptors(builder);
   builder.AddListeningPort(options.listen, grpc::InsecureServerCredentials(), &server->port_);
   for (grpc::Service* service : services) builder.RegisterService(service);
+  server->serving_[""] = true;
   server->server_ = builder.BuildAndStart();
   if (server->server_ == nullptr || server->port_ == 0) {
     return absl::UnavailableError(absl::StrCat("cannot listen on ", options.listen,
@@ -82,6 +83,10 @@ GrpcServer::~GrpcServer() {
 }
 
 void GrpcServer::SetServing(const std::string& service, bool serving) {
+  std::lock_guard lock(mutex_);
+  const auto [said, first] = serving_.try_emplace(service, serving);
+  if (!first && said->second == serving) return;
+  said->second = serving;
   server_->GetHealthCheckService()->SetServingStatus(service, serving);
 }
 

@@ -7,7 +7,9 @@
 #include <grpcpp/support/server_callback.h>
 
 #include <chrono>
+#include <map>
 #include <memory>
+#include <mutex>
 #include <string>
 #include <vector>
 
@@ -36,7 +38,7 @@ class GrpcServer {
   const std::string& address() const { return address_; }
   int port() const { return port_; }
 
-  // grpc.health.v1: "" serves from the start, every other name once it is set.
+  // grpc.health.v1: "" serves from the start, every other name once it is set. Who watches is told of changes alone.
   void SetServing(const std::string& service, bool serving);
 
   // No new calls; those that run may end within `grace`, then they are cancelled. Returns when all have ended.
@@ -48,6 +50,8 @@ class GrpcServer {
   std::unique_ptr<grpc::Server> server_;
   std::string address_;
   int port_ = 0;
+  std::mutex mutex_;
+  std::map<std::string, bool> serving_;  // guarded by mutex_: as last said
 };
 
 // Once, before the first gRPC call of a process: Debian's Abseil looks for deadlocks on every lock otherwise, and what gRPC
