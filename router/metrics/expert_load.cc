@@ -93,7 +93,7 @@ std::optional<double> MeanBalancedness(const std::vector<LayerEvenness>& layers)
 std::string ExpertLoadJson(const LoadShape& shape, const std::vector<LayerCounts>& counts, const LoadFacts& facts) {
   const std::vector<const LayerCounts*> by_layer = ByLayer(shape, counts);
   std::string out = "{\"model\":";
-  http::AppendJsonString(facts.model, out);
+  AppendJsonString(facts.model, out);
   absl::StrAppend(&out, ",\"epoch\":", facts.epoch, ",\"seconds\":", facts.seconds, ",\"layers\":", shape.layers, ",\"experts\":", shape.experts);
   const std::pair<const char*, LoadPart> tables[] = {
       {"logical_count", LoadPart::kAll}, {"prompt_count", LoadPart::kPrompt}, {"generated_count", LoadPart::kGenerated}};
