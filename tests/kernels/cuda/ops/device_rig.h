@@ -108,12 +108,12 @@ inline std::vector<uint8_t> RowBytes(const TestMatrix& matrix, MatrixView view, 
 // Promise P1: a row's bits are its own. `run(rig, picks)` computes rows picks[0], picks[1], ... of one pool together and returns each one's
 // bytes. Every batch holds rows in another order and place.
 template <typename Run>
-void ExpectRowsIndependent(int64_t pool, const Run& run) {
+void ExpectRowsIndependent(int64_t pool, const Run& run, const std::vector<int64_t>& batches = {2, 17, 64, 65, 256}) {
   std::mt19937 random(11);
   DeviceRig alone(0);
   std::vector<std::vector<uint8_t>> expected;
   for (int64_t row = 0; row < pool; ++row) expected.push_back(run(alone, std::vector<int32_t>{static_cast<int32_t>(row)})[0]);
-  for (int64_t rows : {2, 17, 64, 65, 256}) {
+  for (int64_t rows : batches) {
     std::vector<int32_t> picks(rows);
     for (int32_t& pick : picks) pick = static_cast<int32_t>(random() % pool);
     DeviceRig rig(1 + rows % 3);

@@ -8,7 +8,7 @@ namespace {
 constexpr float kTolerance = 2e-6f;   // of a logprob: another order of the sum
 
 TEST(LogprobsOnADevice, AreTheReferencesWithinTheOrderOfTheSum) {
-  for (int64_t vocabulary : {1, 5, 1024, 4096, 5001}) {
+  for (int64_t vocabulary : {1, 5, 1024, 4099}) {
     std::mt19937 random(static_cast<uint32_t>(vocabulary));
     TestMatrix logits(DType::kF32, 3, vocabulary);
     logits.FillNormal(random, 4);
@@ -58,7 +58,7 @@ TEST(LogprobsOnADevice, RowsAreIndependent) {
       rows.push_back(bytes);
     }
     return rows;
-  });
+  }, {2, 17, 65});
 }
 
 TEST(LogprobsOnADevice, EqualLogitsAndRowsThatAreNotFinite) {
