@@ -137,7 +137,7 @@ def tools_are_called_as_the_choice_says():
     with Cluster() as c:
         api, several = client(c), 0
         for seed in range(12):
-            fields = dict(tools=TOOLS, tool_choice='required', seed=seed, temperature=1.0)
+            fields = dict(tools=TOOLS, tool_choice='required', seed=seed, temperature=3.0)  # calm, it never wants a second call
             done = ask(api, **fields).choices[0]
             if done.finish_reason == 'length': continue
             expect(done.finish_reason == 'tool_calls' and done.message.content is None and done.message.tool_calls, done)
@@ -184,6 +184,31 @@ def a_round_of_tools():
             expect('## Tools' in text and 'get_weather' in text and '"maxLength": 10' in text or '"maxLength":10' in text, text[:400])
 
 
+def calls_that_a_model_begins_by_itself():
+    """A vocabulary with the token that opens calls: once it has come, only calls of known tools can."""
+    with tempfile.TemporaryDirectory() as folder:
+        model = os.path.join(folder, 'tales')
+        shutil.copytree(TALES, model)
+        path, tag = os.path.join(model, 'tokenizer.json'), '<｜tool▁calls▁begin｜>'
+        text = open(path, encoding='utf-8').read()
+        expect(text.count('"<think>"') > 0, 'the token that is renamed')
+        open(path, 'w', encoding='utf-8').write(text.replace('"<think>"', f'"{tag}"'))
+        with Cluster(model=model) as c:
+            api, ended = client(c), 0
+            for seed in range(8):
+                for several in (True, False):
+                    done = ask(api, tools=TOOLS, seed=seed, parallel_tool_calls=several, logit_bias={'4094': 100}).choices[0]
+                    if done.finish_reason == 'length': continue
+                    ended += 1
+                    expect(done.finish_reason == 'tool_calls' and done.message.tool_calls, done)
+                    check_calls(done.message.tool_calls)
+                    expect(several or len(done.message.tool_calls) == 1, done)
+            expect(ended > 4, ended)
+            free = ask(api, tools=TOOLS, max_completion_tokens=12, seed=1, logit_bias={'4094': -100}).choices[0]
+            bare = ask(api, tools=TOOLS, max_completion_tokens=12, seed=1, logit_bias={'4094': -100}, parallel_tool_calls=False).choices[0]
+            expect(free.message.content and free.message.content == bare.message.content and not free.message.tool_calls, free)
+
+
 def what_is_not_supported_is_refused_by_name():
     with Cluster() as c:
         api = client(c)
@@ -199,5 +224,5 @@ def what_is_not_supported_is_refused_by_name():
         wait_until(lambda: c.pages_in_use() == 0, 10, 'all pages are free')
 
 
-TESTS = [every_document_is_valid, objects_streams_choices_and_ends, parsed_by_pydantic, tools_are_called_as_the_choice_says, a_round_of_tools,
+TESTS = [every_document_is_valid, objects_streams_choices_and_ends, parsed_by_pydantic, tools_are_called_as_the_choice_says, a_round_of_tools, calls_that_a_model_begins_by_itself,
          what_is_not_supported_is_refused_by_name]
