@@ -75,7 +75,8 @@ class OpenDispatchTest : public testing::Test {
                  .rows = {rows_.data(), DType::kF32, kRows, kHidden, kHidden},
                  .experts = experts_,
                  .experts_per_row = kSlots,
-                 .results = {results_.data(), DType::kF32, kRows * kSlots, kHidden, kHidden}};
+                 .results = {results_.data(), DType::kF32, kRows * kSlots, kHidden, kHidden},
+                 .span = {}};
     limits_.hidden_size = kHidden;
     limits_.row_dtype = limits_.result_dtype = DType::kF32;
     limits_.layers = 2;
