@@ -149,7 +149,8 @@ class ExpertClientTest : public testing::Test {
                   .rows = {rows_.data(), DType::kF32, rows, kHidden, kHidden},
                   .experts = experts_chosen_,
                   .experts_per_row = kSlots,
-                  .results = {results_.data(), DType::kF32, rows * kSlots, kHidden, kHidden}});
+                  .results = {results_.data(), DType::kF32, rows * kSlots, kHidden, kHidden},
+                  .span = {}});
   }
 
   // Result of (row, slot) as it should be.
