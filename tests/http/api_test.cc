@@ -269,12 +269,12 @@ TEST(ReadinessTest, FollowsTheTruthTable) {
   const NodeProgress lost{.node_id = "e1", .expert = true, .lost = true};
   const Row rows[] = {
       {"joining", {.not_ready_reason = "r", .missing_expert_nodes = 2}, 200, 503, 503, false, "\"phase\":\"join\",\"missing_expert_nodes\":2"},
-      {"loading", {.not_ready_reason = "r", .nodes = {loading}}, 200, 503, 503, false, "\"phase\":\"load_weights\",\"done_bytes\":10,\"total_bytes\":100"},
+      {"loading", {.not_ready_reason = "r", .uptime_ms = 2000, .nodes = {loading}}, 200, 503, 503, false, "\"phase\":\"load_weights\",\"done_bytes\":10,\"total_bytes\":100,\"eta_s\":18}"},
       {"serving", {.ready = true, .was_ready = true}, 200, 200, 200, true, "{\"status\":\"ok\"}"},
       {"a replica short", {.ready = true, .was_ready = true, .nodes = {lost}}, 200, 200, 200, true, "\"degraded\":[\"e1\"]"},
-      {"an expert without host", {.not_ready_reason = "e1 is lost", .was_ready = true}, 200, 200, 503, true, "\"message\":\"e1 is lost\",\"type\":\"unavailable_error\""},
-      {"draining", {.ready = true, .was_ready = true, .draining = true}, 200, 200, 503, false, "draining"},
-      {"stuck", {.ready = true, .was_ready = true, .stuck = true}, 503, 200, 503, false, "loop"},
+      {"an expert without host", {.not_ready_reason = "e1 is lost", .was_ready = true}, 200, 200, 503, true, "\"message\":\"e1 is lost\",\"type\":\"unavailable_error\",\"param\":null,\"code\":503},\"phase\":\"interrupted\"}"},
+      {"draining", {.ready = true, .was_ready = true, .draining = true}, 200, 200, 503, false, "\"phase\":\"draining\""},
+      {"stuck", {.ready = true, .was_ready = true, .stuck = true}, 503, 200, 503, false, "\"phase\":\"stuck\""},
   };
   for (const Row& row : rows) {
     EXPECT_EQ(Livez(row.health).status, row.livez) << row.name;

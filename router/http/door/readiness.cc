@@ -57,8 +57,8 @@ Response Livez(const ClusterHealth& health) {
 }
 
 Response Startupz(const ClusterHealth& health) {
-  if (health.stuck) return Unavailable(kStuck, kStuckPhase);
   if (health.was_ready) return Ok("{\"status\":\"started\"}");
+  if (health.stuck) return Unavailable(kStuck, kStuckPhase);
   return Unavailable(health.not_ready_reason, PhaseMembers(health));
 }
 
