@@ -1,5 +1,7 @@
 #include "kernels/cuda/emulator/block_runner.h"
 
+#include <algorithm>
+#include <bit>
 #include <cstdio>
 #include <cstdlib>
 #include <string_view>
@@ -67,6 +69,7 @@ void BlockRunner::RunThread(BlockThread& thread) {
 void BlockRunner::Prepare(Dim3 block) {
   shared_.Reset(static_cast<size_t>(shape_.shared_bytes));
   at_barrier_ = returned_ = 0;
+  std::fill(std::begin(waiting_in_warp_), std::end(waiting_in_warp_), 0);
   ready_.clear();
   ready_front_ = 0;
   for (uint32_t i = 0; i < threads_count_; ++i) {
@@ -138,16 +141,19 @@ void BlockRunner::ReleaseBarrier() {
 void BlockRunner::JoinWarp(BlockThread& thread) {
   const uint32_t first = thread.index / 32 * 32;
   if ((thread.call.mask >> (thread.index % 32) & 1) == 0) Fail(thread, thread.site, std::string(thread.call.name) + ": the mask lacks the calling lane");
+  uint32_t& waiting = waiting_in_warp_[thread.index / 32];
+  if (++waiting < static_cast<uint32_t>(std::popcount(thread.call.mask)) && waiting < LanesOfWarp(thread.index / 32)) return;
   WarpCall* lanes[32] = {};
   for (uint32_t lane = 0; lane < 32; ++lane) {
     if ((thread.call.mask >> lane & 1) == 0) continue;
     if (first + lane >= threads_count_) Fail(thread, thread.site, std::string(thread.call.name) + ": the mask names lane " + std::to_string(lane) + ", which the block has not");
     BlockThread& other = *threads_[first + lane];
     const bool here = other.state == BlockThread::State::kInWarpCall && other.call.mask == thread.call.mask &&
-                      other.site.line == thread.site.line && std::string_view(other.call.name) == thread.call.name;
+                      other.site.line == thread.site.line && other.call.name == thread.call.name;   // one literal: a kernel is one file
     if (!here) return;
     lanes[lane] = &other.call;
   }
+  waiting -= static_cast<uint32_t>(std::popcount(thread.call.mask));
   if (thread.call.complete != nullptr) thread.call.complete(lanes);
   for (uint32_t lane = 0; lane < 32; ++lane) {
     if (lanes[lane] != nullptr) MakeReady(*threads_[first + lane]);

@@ -2,6 +2,7 @@
 
 // Runs the blocks of a grid, one after the other, each thread of a block on a fiber.
 
+#include <algorithm>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -64,6 +65,7 @@ class BlockRunner {
   void ReleaseBarrier();
   void JoinWarp(BlockThread& thread);
   void MakeReady(BlockThread& thread);
+  uint32_t LanesOfWarp(uint32_t warp) const { return std::min(32u, threads_count_ - 32 * warp); }
   [[noreturn]] void FailStuck() const;
 
   const KernelImage* kernel_ = nullptr;
@@ -74,6 +76,7 @@ class BlockRunner {
   std::vector<uint32_t> ready_;
   size_t ready_front_ = 0;
   uint32_t at_barrier_ = 0, returned_ = 0;
+  uint32_t waiting_in_warp_[kBlockThreads / 32] = {};   // lanes in a warp call
   SharedMemory shared_;
   char block_tag_ = 0, launch_tag_ = 0, return_tag_ = 0;   // addresses that stand for an order (fiber.h)
   char warp_tags_[kBlockThreads / 32] = {};
