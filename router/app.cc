@@ -11,6 +11,7 @@
 #include "router/http/door/step_route.h"
 #include "router/page/page_routes.h"
 #include "router/placement/load_file/expert_load_file.h"
+#include "router/vllm/vllm_service.h"
 
 namespace atoll::router {
 namespace {
@@ -21,7 +22,7 @@ constexpr int64_t kStuckNs = 5'000'000'000;
 constexpr char kListenHttp[] = "127.0.0.1:8000";
 constexpr char kListenMetrics[] = "127.0.0.1:8001";
 // What clients call: ready when a token can be made.
-constexpr const char* kServiceNames[] = {"atoll.v1.InferenceService"};
+constexpr const char* kServiceNames[] = {"atoll.v1.InferenceService", kVllmServiceName};
 constexpr TokenOptions kTokens{.probe_after_ms = 1000, .stalled_after_ms = 2500};
 
 ClusterOptions ClusterOptionsOf(const RouterConfig& config, const ServedModel& model, std::vector<std::vector<double>> cold_start) {
@@ -95,7 +96,8 @@ absl::Status App::Listen() {
   const ClusterServiceOptions options{.heartbeat_ms = static_cast<int32_t>(std::clamp<int64_t>(config_.peer_silence_ms / 5, 5, kHeartbeatMs)),
                                       .peer_silence_ms = static_cast<int32_t>(config_.peer_silence_ms)};
   cluster_service_ = MakeClusterService(options, &control_, &front_door_, &clock_);
-  ATOLL_ASSIGN_OR_RETURN(server_, net::GrpcServer::Start({.listen = config_.listen}, {inference_service_.get(), cluster_service_.get()}));
+  vllm_service_ = MakeVllmService({.front_door = &front_door_, .worker = &worker_, .control = &control_, .clock = &clock_, .draining = &draining_, .version = VersionText()});
+  ATOLL_ASSIGN_OR_RETURN(server_, net::GrpcServer::Start({.listen = config_.listen}, {inference_service_.get(), cluster_service_.get(), vllm_service_.get()}));
   ATOLL_RETURN_IF_ERROR(ListenHttp());
   ticked_ns_ = clock_.NowNs();
   SetServing();

@@ -70,6 +70,7 @@ class App {
   Worker worker_;
   std::unique_ptr<grpc::Service> inference_service_;
   std::unique_ptr<grpc::Service> cluster_service_;
+  std::unique_ptr<grpc::Service> vllm_service_;
   std::unique_ptr<net::GrpcServer> server_;
   const int64_t started_ns_ = clock_.NowNs();
   std::atomic<bool> hurry_{false};

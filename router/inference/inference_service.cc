@@ -3,27 +3,15 @@
 #include <utility>
 
 #include "atoll/v1/inference.grpc.pb.h"
-#include "base/error_info.h"
 #include "net/grpc/deadline.h"
 #include "net/grpc/single_request.h"
 #include "net/grpc/status_map.h"
 #include "net/grpc/trace_metadata.h"
 #include "router/inference/messages_service.h"
+#include "router/inference/started_stream.h"
 
 namespace atoll::router {
 namespace {
-
-absl::Status WorkerFull() {
-  return WithErrorInfo(absl::ResourceExhaustedError("too many long texts wait to be tokenized; try again later"),
-                       {.reason = "TOO_MANY_LONG_TEXTS", .metadata = {}, .retry_after_ms = 500});
-}
-
-// Runs `work` here, or on the worker where the text is long; false when the worker is full.
-bool RunByLength(Worker* worker, size_t text_bytes, std::function<void()> work) {
-  if (text_bytes > kLongTextBytes) return worker->TryRun(std::move(work));
-  work();
-  return true;
-}
 
 size_t TextBytes(const v1::Chat& chat) {
   size_t bytes = 0;
@@ -55,18 +43,10 @@ class GenerateReactor final : public net::SingleRequestReactor<v1::GenerateReque
   void End(const absl::Status& status) override { Finish(net::ToGrpcStatus(status)); }
 
   void OnWriteDone(bool ok) override {
-    const std::shared_ptr<RequestStream> stream = Stream();  // this reactor may be gone before the call below returns
+    const std::shared_ptr<RequestStream> stream = stream_.get();  // this reactor may be gone before the call below returns
     stream->OnWriteDone(ok);
   }
-  void OnCancel() override {
-    std::shared_ptr<RequestStream> stream;
-    {
-      std::lock_guard lock(mutex_);
-      cancelled_ = true;
-      stream = stream_;
-    }
-    if (stream != nullptr) stream->Fail(WhyCancelled());
-  }
+  void OnCancel() override { stream_.Fail(net::WhyCancelled(*context_)); }
 
  private:
   void OnRequest(const v1::GenerateRequest& request) override {
@@ -74,8 +54,8 @@ class GenerateReactor final : public net::SingleRequestReactor<v1::GenerateReque
     GenerateCall call = ReadCall(request);
     call.deadline_ms = net::RemainingMs(*context_);
     call.trace = ReadRequestTrace(net::OnlyMetadata(*context_, "traceparent"), net::OnlyMetadata(*context_, "tracestate"));
-    const auto start = [this, call = std::move(call)]() mutable { Start(std::move(call)); };
-    if (!RunByLength(worker_, TextBytes(request), start)) Finish(net::ToGrpcStatus(WorkerFull()));
+    auto start = [this, call = std::move(call)]() mutable { Start(std::move(call)); };
+    if (const absl::Status status = worker_->RunByLength(TextBytes(request), std::move(start)); !status.ok()) Finish(net::ToGrpcStatus(status));
   }
   void Start(GenerateCall call) {
     const absl::Status status = front_door_->Generate(std::move(call), this, [this](std::shared_ptr<RequestStream> stream) { OnStarted(std::move(stream)); });
@@ -83,22 +63,7 @@ class GenerateReactor final : public net::SingleRequestReactor<v1::GenerateReque
   }
   void OnStarted(std::shared_ptr<RequestStream> stream) {
     request_id_ = stream->request().request_id;
-    bool cancelled = false;
-    {
-      std::lock_guard lock(mutex_);
-      stream_ = stream;
-      cancelled = cancelled_;
-    }
-    if (cancelled) stream->Fail(WhyCancelled());
-  }
-  // gRPC cancels a call whose deadline passes, too.
-  absl::Status WhyCancelled() const {
-    if (net::RemainingMs(*context_).value_or(1) > 0) return absl::CancelledError("the client has left");
-    return absl::DeadlineExceededError("the call's deadline has passed");
-  }
-  std::shared_ptr<RequestStream> Stream() {
-    std::lock_guard lock(mutex_);
-    return stream_;
+    stream_.Set(std::move(stream));
   }
 
   const grpc::CallbackServerContext* const context_;
@@ -107,9 +72,7 @@ class GenerateReactor final : public net::SingleRequestReactor<v1::GenerateReque
   bool with_logprobs_ = false;
   std::string request_id_;
   v1::GenerateResponse response_;  // of the one write in flight
-  std::mutex mutex_;
-  std::shared_ptr<RequestStream> stream_;  // guarded by mutex_; shared with the attention client that feeds it
-  bool cancelled_ = false;                 // guarded by mutex_
+  StartedStream stream_;
 };
 
 class InferenceServiceImpl final : public net::SingleRequestService {
@@ -135,7 +98,7 @@ class InferenceServiceImpl final : public net::SingleRequestService {
       if (ids.ok()) response.mutable_ids()->Assign(ids->begin(), ids->end());
       done(ids.status());
     };
-    if (!RunByLength(worker_, TextBytes(request), tokenize)) done(WorkerFull());
+    if (const absl::Status status = worker_->RunByLength(TextBytes(request), tokenize); !status.ok()) done(status);
   }
   absl::Status Detokenize(const v1::DetokenizeRequest& request, v1::DetokenizeResponse& response) {
     const absl::StatusOr<std::string> text = front_door_->Detokenize({request.ids().begin(), request.ids().end()});

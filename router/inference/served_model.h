@@ -24,6 +24,7 @@ class ServedModel {
   static absl::StatusOr<ServedModel> Load(const std::string& directory, std::string name, const std::string& tool_call_parser = "auto");
 
   const std::string& name() const { return name_; }
+  const std::string& directory() const { return checkpoint_->dir(); }
   const model::ModelConfig& config() const { return checkpoint_->config(); }
   const model::GenerationConfig& generation() const { return checkpoint_->generation(); }
   uint64_t fingerprint() const { return checkpoint_->fingerprint(); }

@@ -6,6 +6,8 @@
 #include <thread>
 
 #include "base/bounded_queue.h"
+#include "base/error_info.h"
+#include "base/status.h"
 
 namespace atoll::router {
 
@@ -23,6 +25,17 @@ class Worker {
 
   // False when too much is queued: `work` will not run.
   [[nodiscard]] bool TryRun(std::function<void()> work) { return queue_.TryPush(std::move(work)); }
+
+  // Runs `work`, which handles a text of so many bytes: here, or on the thread where that is long. RESOURCE_EXHAUSTED: it will not run.
+  absl::Status RunByLength(size_t text_bytes, std::function<void()> work) {
+    if (text_bytes <= kLongTextBytes) {
+      work();
+    } else if (!TryRun(std::move(work))) {
+      return WithErrorInfo(absl::ResourceExhaustedError("too many long texts wait to be tokenized; try again later"),
+                           {.reason = "TOO_MANY_LONG_TEXTS", .metadata = {}, .retry_after_ms = 500});
+    }
+    return absl::OkStatus();
+  }
 
  private:
   void Run() {

@@ -25,11 +25,6 @@ Response JsonResponse(const Json& body) {
   return {.status = 200, .content_type = "application/json", .headers = {}, .body = body.dump(-1, ' ', false, Json::error_handler_t::replace)};
 }
 
-absl::Status WorkerFull() {
-  return WithErrorInfo(absl::ResourceExhaustedError("too many long texts wait to be tokenized; try again later"),
-                       {.reason = "TOO_MANY_LONG_TEXTS", .metadata = {}, .retry_after_ms = 500});
-}
-
 // Says each unknown field's name once, and not without end.
 class UnknownFields {
  public:
@@ -143,7 +138,8 @@ Handler ByLength(Worker* worker, Handler handler) {
   return [worker, handler = std::move(handler)](Request request, std::shared_ptr<Exchange> exchange) {
     if (request.body.size() <= kLongTextBytes) return handler(std::move(request), std::move(exchange));
     const auto shared = std::make_shared<Request>(std::move(request));
-    if (!worker->TryRun([handler, shared, exchange] { handler(std::move(*shared), exchange); })) exchange->Respond(ErrorResponse(WorkerFull()));
+    const absl::Status status = worker->RunByLength(shared->body.size(), [handler, shared, exchange] { handler(std::move(*shared), exchange); });
+    if (!status.ok()) exchange->Respond(ErrorResponse(status));
   };
 }
 
