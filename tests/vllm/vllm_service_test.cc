@@ -166,6 +166,14 @@ TEST_F(VllmServiceTest, OnlyTheLastTokensOfATruncatedPromptCount) {
   EXPECT_THAT(attention_->submitted()[0].prompt_ids(), ElementsAre(4, 5));
 }
 
+TEST_F(VllmServiceTest, TheTraceContextGoesOnToTheNode) {
+  attention_->StartStepping();
+  grpc::ClientContext context;
+  context.AddMetadata("traceparent", "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01");
+  ASSERT_TRUE(Finish(*Start(context, OfIds({1}, 1))).status.ok());
+  EXPECT_THAT(attention_->submitted()[0].traceparent(), testing::HasSubstr("4bf92f3577b34da6a3ce929d0e0e4736"));
+}
+
 TEST_F(VllmServiceTest, ConstraintsOfJsonReachTheNode) {
   attention_->StartStepping();
   engine::GenerateRequest request = OfIds({1}, 1);
