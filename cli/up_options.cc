@@ -30,6 +30,7 @@ void UpOptions::Define(Options* options) {
   options->Flag("--no-restart", &no_restart, "end when a process dies, instead of starting it again under its name");
   options->Group("handed on to the router");
   HandOn(options, "--served-model-name", kRouter, "name that clients use; the folder's name when absent");
+  HandOn(options, "--tool-call-parser", kRouter, "form in which the model calls tools: auto, deepseek_v3 or deepseek_v31");
   HandOn(options, "--request-timeout-ms", kRouter, "longest life of a request");
   HandOn(options, "--max-queued-tokens", kRouter, "prompt tokens that wait at most");
   HandOn(options, "--allow-origin", kRouter, "web origin whose pages may call the HTTP API");

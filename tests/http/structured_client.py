@@ -165,6 +165,18 @@ def tools_are_called_as_the_choice_says():
             expect(free.message.content and not free.message.tool_calls and free.finish_reason in ('stop', 'length'), free)
 
 
+def tools_in_the_form_of_v3():
+    with Cluster('--tool-call-parser', 'deepseek_v3') as c:
+        api, ended = client(c), 0
+        for seed in range(8):
+            done = ask(api, tools=TOOLS, tool_choice='required', seed=seed, parallel_tool_calls=False).choices[0]  # else it would call for ever
+            if done.finish_reason == 'length': continue
+            ended += 1
+            expect(done.finish_reason == 'tool_calls' and done.message.content is None, done)
+            check_calls(done.message.tool_calls)
+        expect(ended > 2, ended)
+
+
 def a_round_of_tools():
     with tempfile.TemporaryDirectory() as folder:
         model = os.path.join(folder, 'tales')
@@ -224,5 +236,5 @@ def what_is_not_supported_is_refused_by_name():
         wait_until(lambda: c.pages_in_use() == 0, 10, 'all pages are free')
 
 
-TESTS = [every_document_is_valid, objects_streams_choices_and_ends, parsed_by_pydantic, tools_are_called_as_the_choice_says, a_round_of_tools, calls_that_a_model_begins_by_itself,
+TESTS = [every_document_is_valid, objects_streams_choices_and_ends, parsed_by_pydantic, tools_are_called_as_the_choice_says, tools_in_the_form_of_v3, a_round_of_tools, calls_that_a_model_begins_by_itself,
          what_is_not_supported_is_refused_by_name]
