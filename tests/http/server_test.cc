@@ -36,13 +36,20 @@ class ServerTest : public testing::Test {
     server_ = *std::move(server);
   }
 
-  // "/echo" answers with method, query and body; "/hold" keeps the exchange; "/drop" loses it.
+  // "/echo" answers with method, query and body; "/hold" keeps the exchange; "/drop" loses it, "/at-once" has another thread
+  // answer before the handler returns.
   void Handle(Request request, std::shared_ptr<Exchange> exchange) {
     ++handled_;
     if (request.path == "/hold") {
       exchange->OnGone([this] { gone_ = true; });
       std::lock_guard lock(mutex_);
       held_.push_back(std::move(exchange));
+    } else if (request.path == "/at-once") {
+      exchange->Stream({.status = 200, .content_type = "text/plain", .headers = {}, .body = ""}, "");
+      std::thread([&] {
+        exchange->Write("one", [](bool) {});
+        exchange->Finish("two");
+      }).join();
     } else if (request.path != "/drop") {
       exchange->Respond({.status = 200, .content_type = "text/plain", .headers = {},
                          .body = absl::StrCat(request.method, " ", request.path, "?", request.query, " ", request.body)});
@@ -195,6 +202,15 @@ TEST_F(ServerTest, StreamsPiecesAndKeepsTheConnection) {
   client.Forget();
   client.Send("GET /again HTTP/1.1\r\nHost: x\r\n\r\n");
   EXPECT_EQ(StatusOf(client.ReadUntil("/again")), 200);
+}
+
+TEST_F(ServerTest, WhatTwoThreadsSayComesInItsOrder) {
+  Start();
+  for (int i = 0; i < 20; ++i) {
+    const std::string all = Ask(absl::StrCat("GET /at-once HTTP/1.1\r\n", kClose));
+    ASSERT_EQ(StatusOf(all), 200) << all;
+    EXPECT_NE(all.find("3\r\none\r\n3\r\ntwo\r\n0\r\n\r\n"), std::string::npos) << all;
+  }
 }
 
 TEST_F(ServerTest, AFailureIsAStatusBeforeTheFirstPieceAndAnEventAfterIt) {

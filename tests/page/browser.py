@@ -66,6 +66,8 @@ class Page:
             bubbles = self.all('.bubble.assistant')
             return len(bubbles) > before and bubbles[-1].find_elements(By.CSS_SELECTOR, '.facts')
         self.wait(answered, seconds, 'an answer')
+        failed = self.all('.facts.bad')
+        expect(not failed, f'the chat failed: {failed and failed[-1].text}')
         return self.js('return [...document.querySelectorAll(".bubble.assistant .said")].at(-1).textContent')
 
     def read_cell(self, canvas, row, column):
@@ -77,6 +79,10 @@ class Page:
 
     def console_errors(self):
         return [entry['message'] for entry in self.driver.get_log('browser') if entry['level'] in ('SEVERE', 'WARNING')]
+
+    def expect_no_errors(self):
+        errors = self.console_errors()
+        expect(errors == [], errors)
 
     def requested(self):
         """Every URL that the tab has asked for, as the browser's own log has them."""

@@ -29,7 +29,9 @@ constexpr int kSendBufferBytes = 256 << 10;  // of the kernel; bounds what a slo
 
 // The server's thread as exchanges see it, which may outlive the server.
 struct Core {
-  asio::io_context io{1};
+  // Not told that one thread runs it: it would then put off what this thread posts, and what another one posts later would
+  // come before, a stream's first piece before its head.
+  asio::io_context io;
   std::mutex mutex;
   bool stopped = false;  // guarded by mutex: nothing runs any more
 
