@@ -11,11 +11,12 @@ import {Latency} from './latency.js';
 import {Placement} from './placement.js';
 import {Rates} from './rates.js';
 import {number} from './text.js';
+import {TokenWay} from './token_way.js';
 import {TopBar} from './top_bar.js';
 import {Traffic} from './traffic.js';
 
 const loads = new ExpertLoads(), placement = new Placement(), rates = new Rates();
-const latency = new Latency(), topBar = new TopBar(), chat = new Chat(), picture = new ClusterPicture(), maps = new ExpertMaps(loads, placement), traffic = new Traffic(), changes = new Changes();
+const latency = new Latency(), tokenWay = new TokenWay(), topBar = new TopBar(), chat = new Chat(), picture = new ClusterPicture(), maps = new ExpertMaps(loads, placement), traffic = new Traffic(), changes = new Changes();
 let lastMs = 0;       // the router's clock at the newest look
 let newRows = null;   // came just before a look, which says when
 
@@ -23,6 +24,7 @@ const take = {
   facts(facts) {
     loads.facts(facts);
     chat.facts(facts);
+    tokenWay.facts(facts);
     topBar.facts(facts);
   },
   placement(event) {
