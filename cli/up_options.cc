@@ -40,7 +40,6 @@ void UpOptions::Define(Options* options) {
   HandOn(options, "--status-interval-ms", kRouter, "between two status lines in the log; 0: none");
   HandOn(options, "--vllm-metric-names", kRouter, "show metrics under vLLM's names too (the default)", true);
   HandOn(options, "--no-vllm-metric-names", kRouter, "show metrics under Atoll's own names alone", true);
-  HandOn(options, "--tool-call-parser", kRouter, "form in which the model calls tools: auto, deepseek_v3 or deepseek_v31");
   HandOn(options, "--mixed-numerics", kRouter, "admit nodes whose kernels give other bits", true);
   HandOn(options, "--shutdown-timeout", kRouter, "seconds that running requests get at the end");
   HandOn(options, "--min-replicas", kRouter, "copies of every expert on different nodes, where memory allows");
