@@ -63,8 +63,12 @@ void PageFeed::Stop() {
     changed_.notify_all();
   }
   if (thread_.joinable()) thread_.join();
+  std::vector<std::shared_ptr<http::Exchange>> open;  // dropped after the lock; their OnGone holds the watchers, which must not hold them
   std::lock_guard lock(mutex_);
-  for (const auto& watcher : watchers_) watcher->exchange->Finish("event: end\ndata: {}\n\n");
+  for (const auto& watcher : watchers_) {
+    watcher->exchange->Finish("event: end\ndata: {}\n\n");
+    open.push_back(std::move(watcher->exchange));
+  }
   watchers_.clear();
 }
 
