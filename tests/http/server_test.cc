@@ -10,18 +10,11 @@
 #include <thread>
 
 #include "absl/strings/str_cat.h"
+#include "tests/base/wait_for.h"
 #include "tests/http/raw_client.h"
 
 namespace atoll::router::http {
 namespace {
-
-bool WaitFor(const std::function<bool()>& condition) {
-  for (int i = 0; i < 10000; ++i) {
-    if (condition()) return true;
-    std::this_thread::sleep_for(std::chrono::milliseconds(1));
-  }
-  return false;
-}
 
 class ServerTest : public testing::Test {
  protected:

@@ -6,16 +6,10 @@
 
 #include <atomic>
 
+#include "tests/base/wait_for.h"
+
 namespace atoll::router::page {
 namespace {
-
-bool WaitFor(const std::function<bool()>& condition) {
-  for (int i = 0; i < 10000; ++i) {
-    if (condition()) return true;
-    std::this_thread::sleep_for(std::chrono::milliseconds(1));
-  }
-  return false;
-}
 
 // An answer that is read as fast as the test wants.
 class FakeExchange final : public http::Exchange {

@@ -1,20 +1,9 @@
 #include "tests/router/fake_nodes.h"
 
-#include <chrono>
-
 #include "base/check.h"
 #include "net/grpc/channel.h"
 
 namespace atoll::router {
-
-bool WaitFor(const std::function<bool()>& condition) {
-  const auto until = std::chrono::steady_clock::now() + std::chrono::seconds(10);
-  while (!condition()) {
-    if (std::chrono::steady_clock::now() > until) return false;
-    std::this_thread::sleep_for(std::chrono::milliseconds(1));
-  }
-  return true;
-}
 
 FakeMember::FakeMember(const std::string& router_address, v1::Hello hello) : hello_(std::move(hello)) {
   stub_ = v1::ClusterService::NewStub(net::MakeChannel(router_address));

@@ -19,11 +19,9 @@
 #include "net/grpc/bidi_client.h"
 #include "net/grpc/bidi_server_stream.h"
 #include "net/grpc/server.h"
+#include "tests/base/wait_for.h"
 
 namespace atoll::router {
-
-// Waits for something that happens on another thread: up to ten seconds, in steps of a millisecond.
-bool WaitFor(const std::function<bool()>& condition);
 
 // One membership: says hello, and reports each assignment or view as ready at once. Thread-safe.
 class FakeMember {

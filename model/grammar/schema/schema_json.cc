@@ -4,6 +4,8 @@
 #include <cstdint>
 #include <nlohmann/json.hpp>
 
+#include "base/json_string.h"
+
 namespace atoll::model::grammar {
 namespace {
 
@@ -70,23 +72,6 @@ class Builder {
   std::string error_;
 };
 
-void AppendEscaped(unsigned char c, std::string& out) {
-  static constexpr char kHex[] = "0123456789abcdef";
-  switch (c) {
-    case '"': out += "\\\""; return;
-    case '\\': out += "\\\\"; return;
-    case '\n': out += "\\n"; return;
-    case '\r': out += "\\r"; return;
-    case '\t': out += "\\t"; return;
-    default: break;
-  }
-  if (c >= 0x20) {
-    out += static_cast<char>(c);
-  } else {
-    out.append("\\u00").append(1, kHex[c >> 4]).append(1, kHex[c & 15]);
-  }
-}
-
 void Append(const SchemaJson& value, std::string& out) {
   const char* separator = "";
   switch (value.kind) {
@@ -127,9 +112,9 @@ absl::StatusOr<SchemaJson> ParseSchemaJson(std::string_view text) {
 }
 
 std::string QuotedJson(std::string_view text) {
-  std::string out = "\"";
-  for (const char c : text) AppendEscaped(static_cast<unsigned char>(c), out);
-  return out += '"';
+  std::string out;
+  AppendJsonString(text, out);
+  return out;
 }
 
 std::string WriteJson(const SchemaJson& value) {

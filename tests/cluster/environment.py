@@ -21,12 +21,16 @@ def make(name, packages, seconds=300, no_deps=()):
     return folder, ''
 
 
+def skip(text, cases):
+    """Ends the check, loudly."""
+    print(f'SKIPPED, nothing was looked at: {text}\n0 passed, 0 failed, {cases} skipped')
+    sys.exit(0)
+
+
 def enter(script, name, packages, cases):
     """Runs the script again by that environment's python, unless it already does; where there is none, its cases are skipped, loudly."""
     if os.path.basename(sys.prefix) == 'venv-' + name: return
     folder, why = make(name, packages)
-    if folder is None:
-        print(f'SKIPPED, nothing was looked at: {" ".join(packages)} cannot be installed here: {why}\n0 passed, 0 failed, {cases} skipped')
-        sys.exit(0)
+    if folder is None: skip(f'{" ".join(packages)} cannot be installed here: {why}', cases)
     python = os.path.join(folder, 'bin', 'python')
     os.execv(python, [python, os.path.abspath(script), *sys.argv[1:]])
